@@ -50,7 +50,8 @@ fn main() {
     times.sort();
     let (median, worst) = (times[PROCESSES / 2], times[PROCESSES - 1]);
     println!(
-        "first answer of a fresh process after bind, 1,000 tasks: median {median:?}, worst {worst:?} (bar: 5 ms)"
+        "first answer of a fresh process after bind, 1,000 tasks: median {median:?}, worst \
+         {worst:?} (bar: 5 ms)"
     );
 }
 

@@ -210,8 +210,8 @@ pub(crate) mod error_text {
     pub(crate) const NOT_DEAD: &str = "is not a dead letter";
     #[cfg(any(feature = "push", feature = "cloud-tasks"))]
     pub(crate) const UNREADABLE: &str = "is a dead letter whose body could not be read, so it is \
-                                         not replayed: its \
-                                         payload is that body, unchanged; defer the task again, and delete the letter";
+                                         not replayed: its payload is that body, unchanged; defer \
+                                         the task again, and delete the letter";
     pub(crate) const NOT_STORED: &str = "is not stored: it is over, or never was";
 }
 

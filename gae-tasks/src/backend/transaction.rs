@@ -123,8 +123,8 @@ pub(crate) fn home(
             call,
             format!(
                 "needs tasks that are stored in the database of the transaction, and the \
-                 `{backend}` backend stores \
-                 none there: open the client with that database (`sqlite:FILE`, `postgres://..`), or defer after the commit"
+                 `{backend}` backend stores none there: open the client with that database \
+                 (`sqlite:FILE`, `postgres://..`), or defer after the commit"
             ),
         )
     })

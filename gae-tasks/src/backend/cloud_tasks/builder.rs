@@ -371,7 +371,9 @@ impl CloudTasksBuilder {
         }
         if self.background.is_some() && self.routing != Routing::default() {
             problems.push(
-                "a background service is of no use where all tasks go to one service: name one of the two".to_owned(),
+                "a background service is of no use where all tasks go to one service: name one of \
+                 the two"
+                    .to_owned(),
             );
         }
         problems
@@ -386,8 +388,8 @@ async fn google(endpoint: Option<String>, anonymous: bool) -> Result<Google, Err
     };
     let credentials = credentials.map_err(|error| {
         let problem = "has no credentials to ask with: set `GOOGLE_APPLICATION_CREDENTIALS`, use \
-                       `gcloud auth \
-                       application-default login`, or set `CLOUD_TASKS_EMULATOR_HOST` for a local server";
+                       `gcloud auth application-default login`, or set `CLOUD_TASKS_EMULATOR_HOST` \
+                       for a local server";
         failed(problem.to_owned(), error.into())
     })?;
     // `call` makes the retries.

@@ -37,12 +37,14 @@ pub(super) fn queue(database: &Database, queue: &str, unread: Unread) {
             Unread::Newer => tracing::error!(
                 queue,
                 place,
-                "a newer version of gae-tasks configured the queue, so its tasks are not run here: update this program"
+                "a newer version of gae-tasks configured the queue, so its tasks are not run here: \
+                 update this program"
             ),
             Unread::Damaged => tracing::error!(
                 queue,
                 place,
-                "the configuration of the queue cannot be read, so its tasks are not run: `put_queue` it again"
+                "the configuration of the queue cannot be read, so its tasks are not run: \
+                 `put_queue` it again"
             ),
         });
     }

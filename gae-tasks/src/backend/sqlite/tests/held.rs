@@ -237,7 +237,8 @@ fn a_row_is_split_beside_one_that_cannot_be_read() {
     let other = Connection::open(folder.file()).unwrap();
     // Only the second row of the token can be read.
     other.execute_batch("UPDATE gae_tasks_lease SET id = id + 1").unwrap();
-    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, tasks FROM gae_tasks_lease";
+    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, tasks \
+                  FROM gae_tasks_lease";
     other.execute_batch(spoilt).unwrap();
     let extend = Extend::new(Now::At(at(110)), vec![leased[1].lease], Duration::from_secs(30));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true]);
