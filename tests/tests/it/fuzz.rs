@@ -55,7 +55,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_come_through(target in select(TARGETS), input in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_come_through(
+        target in select(TARGETS),
+        input in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
         (target.check)(&input);
     }
 }

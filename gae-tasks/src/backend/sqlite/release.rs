@@ -102,7 +102,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_fixed_stays_fixed_in_later_patches(minor in 0..100, patch in 0..900) {
-            prop_assert!(!is_fixed(number(3, minor, patch)) || is_fixed(number(3, minor, patch + 1)));
+            prop_assert!(
+                !is_fixed(number(3, minor, patch)) || is_fixed(number(3, minor, patch + 1))
+            );
         }
     }
 }

@@ -195,10 +195,13 @@ proptest! {
         let (mut model, mut next) = (Model::new(), 0);
         for step in steps {
             perform(&connection, &mut model, step, &mut next);
-            let mut stored: Vec<_> = held::leases(&connection).unwrap().into_iter().map(|(held, _)| held).collect();
+            let mut stored: Vec<_> =
+                held::leases(&connection).unwrap().into_iter().map(|(held, _)| held).collect();
             stored.sort_unstable_by_key(|held| held.lease.id);
-            let stored: Vec<_> = stored.into_iter().map(|held| (held.lease, held.expires)).collect();
-            let expected: Vec<_> = model.values().map(|(lease, _, expires)| (*lease, *expires)).collect();
+            let stored: Vec<_> =
+                stored.into_iter().map(|held| (held.lease, held.expires)).collect();
+            let expected: Vec<_> =
+                model.values().map(|(lease, _, expires)| (*lease, *expires)).collect();
             prop_assert_eq!(stored, expected);
             for (lease, waited, _) in model.values() {
                 let found = Held::new(&connection).find(*lease).unwrap();

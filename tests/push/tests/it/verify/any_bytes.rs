@@ -65,7 +65,10 @@ proptest! {
     }
 
     #[test]
-    fn a_good_token_with_one_other_byte_is_refused(at in any::<prop::sample::Index>(), byte in 0x20..0x7f_u8) {
+    fn a_good_token_with_one_other_byte_is_refused(
+        at in any::<prop::sample::Index>(),
+        byte in 0x20..0x7f_u8,
+    ) {
         let mut token = GOOD.clone().into_bytes();
         let at = at.index(token.len());
         prop_assume!(token[at] != byte);
@@ -84,7 +87,10 @@ proptest! {
         claims[name] = value.clone();
         let is_believed = judge_payload(claims.to_string().as_bytes());
         // Times can be valid by chance.
-        prop_assert!(!is_believed || matches!(name, "exp" | "iat" | "nbf" | "email_verified"), "{name}: {value}");
+        prop_assert!(
+            !is_believed || matches!(name, "exp" | "iat" | "nbf" | "email_verified"),
+            "{name}: {value}"
+        );
     }
 
     #[test]
@@ -97,7 +103,9 @@ proptest! {
         let verify = AnyOf::new()
             .or(AppEngine::assume_headers_are_stripped())
             .or(SharedSecret::new("correct horse battery staple").unwrap())
-            .or(PlatformAuthenticated::whoever_gets_here_was_checked().service_account(ACCOUNT).serverless_authorization());
+            .or(PlatformAuthenticated::whoever_gets_here_was_checked()
+                .service_account(ACCOUNT)
+                .serverless_authorization());
         prop_assert!(RUNTIME.block_on(verify.verify(&request(name, &value))).is_err());
     }
 }
