@@ -18,8 +18,9 @@ use gae_tasks::Client;
 
 macro_rules! tenfold {
     ($($inner:tt)*) => {
-        mod t0 { $($inner)* } mod t1 { $($inner)* } mod t2 { $($inner)* } mod t3 { $($inner)* } mod t4 { $($inner)* }
-        mod t5 { $($inner)* } mod t6 { $($inner)* } mod t7 { $($inner)* } mod t8 { $($inner)* } mod t9 { $($inner)* }
+        mod t0 { $($inner)* } mod t1 { $($inner)* } mod t2 { $($inner)* } mod t3 { $($inner)* }
+        mod t4 { $($inner)* } mod t5 { $($inner)* } mod t6 { $($inner)* } mod t7 { $($inner)* }
+        mod t8 { $($inner)* } mod t9 { $($inner)* }
     };
 }
 

@@ -61,7 +61,8 @@ pub trait CallersTransaction: sealed::Sealed + Sized {
 /// An order to store tasks.
 #[doc(hidden)]
 #[derive(Debug)]
-#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))] // Read by backends that have a home.
+// Backends that have a home read it.
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))]
 pub struct StoreInTx {
     /// The method, for errors.
     pub(crate) call: &'static str,
@@ -73,7 +74,8 @@ pub struct StoreInTx {
 /// An order to complete a task that runs.
 #[doc(hidden)]
 #[derive(Debug)]
-#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))] // Read by backends that have a home.
+// Backends that have a home read it.
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))]
 pub struct CompleteInTx {
     pub(crate) home: Home,
     pub(crate) now: Now,

@@ -307,8 +307,10 @@ impl CloudTasksBuilder {
                 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || more.contains(c))
         };
         if !is_plain(project, ":.") || !is_plain(location, "") {
-            problems
-                .push(format!("`{project}/{location}` does not name project and region, as `shop-prod/europe-west1` does"));
+            problems.push(format!(
+                "`{project}/{location}` does not name project and region, as \
+                 `shop-prod/europe-west1` does"
+            ));
         }
         let prefix = self.prefix.strip_prefix('/');
         if prefix.is_none_or(|rest| {

@@ -33,10 +33,20 @@ prop_compose! {
         refusals in 0..20_u32,
         refusers in prop::collection::vec(any::<u64>(), 0..12),
     ) -> Facts {
-        let refusers = refusers.into_iter().map(ReaderId::from_bits).fold(Refusers::NONE, Refusers::with);
+        let refusers =
+            refusers.into_iter().map(ReaderId::from_bits).fold(Refusers::NONE, Refusers::with);
         let first_attempt = (attempts > 0).then_some(began);
         Facts {
-            created, wait, attempts, first_attempt, lost_leases, lost_attempts, refusals, refusers, max_attempts, died: None,
+            created,
+            wait,
+            attempts,
+            first_attempt,
+            lost_leases,
+            lost_attempts,
+            refusals,
+            refusers,
+            max_attempts,
+            died: None,
         }
     }
 }
@@ -51,8 +61,11 @@ prop_compose! {
         (is_default, is_own_backoff) in any::<(bool, bool)>(),
         jitter_of in prop::option::of(any::<[u8; 16]>()),
     ) -> Rules {
-        let default = RetryConfig::new().with_max_attempts(max_attempts).with_max_retry_duration(max_retry_duration);
-        let given = default.clone().with_min_backoff(min_backoff).with_max_backoff(min_backoff + more);
+        let default = RetryConfig::new()
+            .with_max_attempts(max_attempts)
+            .with_max_retry_duration(max_retry_duration);
+        let given =
+            default.clone().with_min_backoff(min_backoff).with_max_backoff(min_backoff + more);
         let retry = if is_default { default } else { given };
         let jitter_of = jitter_of.map(TaskId::from_bytes);
         Rules { retry, is_own_backoff, jitter_of, max_lost_attempts, ends: None }

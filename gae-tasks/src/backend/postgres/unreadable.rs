@@ -16,7 +16,10 @@ pub(super) fn task(database: &Database, id: TaskId) {
     if is_news(database, "task", id) {
         let place = database.place();
         log::say(|| {
-            tracing::error!(%id, place, "the task cannot be read and is skipped: delete the task, or update gae-tasks here");
+            tracing::error!(
+                %id, place,
+                "the task cannot be read and is skipped: delete the task, or update gae-tasks here"
+            );
         });
     }
 }
@@ -54,9 +57,12 @@ pub(super) fn queue(database: &Database, queue: &str, unread: Unread) {
 pub(super) fn row(database: &Database, table: &'static str, row: impl Display) {
     if is_news(database, table, &row) {
         let place = database.place();
-        log::say(
-            || tracing::error!(table, %row, place, "a row cannot be read and is skipped: delete or repair the row"),
-        );
+        log::say(|| {
+            tracing::error!(
+                table, %row, place,
+                "a row cannot be read and is skipped: delete or repair the row"
+            );
+        });
     }
 }
 
@@ -65,7 +71,11 @@ pub(super) fn refused(database: &Database, id: TaskId, refusal: &Fault) {
     if is_news(database, "refused", id) {
         let (place, code) = (database.place(), refusal.code());
         log::say(|| {
-            tracing::error!(%id, place, code, "a rule of the database forbids changing the task: drop the rule, or repair the task");
+            tracing::error!(
+                %id, place, code,
+                "a rule of the database forbids changing the task: drop the rule, or repair the \
+                 task"
+            );
         });
     }
 }

@@ -376,7 +376,12 @@ proptest! {
     #[test]
     fn attempts_never_exceed_the_cap_by_more_than_one(
         events in prop::collection::vec(
-            prop_oneof![refusals(), Just(Event::Fails(500)), Just(Event::Fails(504)), Just(Event::Postpones)],
+            prop_oneof![
+                refusals(),
+                Just(Event::Fails(500)),
+                Just(Event::Fails(504)),
+                Just(Event::Postpones),
+            ],
             0..60,
         ),
         cap in 1_u32..8,
