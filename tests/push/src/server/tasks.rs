@@ -195,7 +195,8 @@ impl Attempt {
             attempt["responseStatus"] = match status {
                 Some(status) if (200..300).contains(&status) => json!({"code": 0}),
                 Some(status) => {
-                    json!({"code": 13, "message": format!("INTERNAL(13): HTTP status code {status}")})
+                    let message = format!("INTERNAL(13): HTTP status code {status}");
+                    json!({"code": 13, "message": message})
                 }
                 None => json!({"code": 4, "message": "DEADLINE_EXCEEDED(4): no response"}),
             };

@@ -80,7 +80,15 @@ proptest! {
 
     #[test]
     fn a_claim_of_any_kind_never_panics(
-        name in prop::sample::select(vec!["iss", "aud", "exp", "iat", "nbf", "email", "email_verified"]),
+        name in prop::sample::select(vec![
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "nbf",
+            "email",
+            "email_verified",
+        ]),
         value in any_json(),
     ) {
         let mut claims = claims(ManualClock::new().time());
@@ -95,7 +103,11 @@ proptest! {
 
     #[test]
     fn any_header_is_refused_by_all_verifiers(
-        name in prop::sample::select(vec!["authorization", "x-serverless-authorization", "x-gae-tasks-secret"]),
+        name in prop::sample::select(vec![
+            "authorization",
+            "x-serverless-authorization",
+            "x-gae-tasks-secret",
+        ]),
         bytes in header_bytes(500),
         is_bearer in any::<bool>(),
     ) {
