@@ -7,8 +7,8 @@ use crate::folder::{Folder, in_url};
 use crate::programs;
 use crate::server::{blocking, run};
 
-/// A certificate for 127.0.0.1 that has signed itself, and its key: files that are removed when this
-/// is dropped.
+/// A certificate for 127.0.0.1 that has signed itself, and its key: files that are removed
+/// when this is dropped.
 #[derive(Debug)]
 pub struct Certificate {
     folder: Folder,
