@@ -26,8 +26,8 @@ const TURN: Duration = Duration::from_millis(50);
 /// What a caller brings: the moment and its tasks.
 pub(super) type Brought = (Now, Vec<NewTask>);
 
-/// Stores tasks together with those of other callers. Returns the tasks if there are none or many, if
-/// some have names, or if too many wait already.
+/// Stores tasks together with those of other callers. Returns the tasks if there are none or many,
+/// if some have names, or if too many wait already.
 pub(super) fn join(
     shared: &Arc<Shared>,
     runtime: &Handle,

@@ -1,5 +1,5 @@
-//! Where an idle worker looks first: where it found the last task. If the guess is right, no scan is
-//! made before the task is leased.
+//! Where an idle worker looks first: where it found the last task. If the guess is right, no scan
+//! is made before the task is leased.
 //!
 //! A guess is never unfair to other queues: it is made only after a scan has found nothing due, and
 //! the lease after it scans again.

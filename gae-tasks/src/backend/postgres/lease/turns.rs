@@ -1,4 +1,5 @@
-//! Takes due tasks: first those that have lost leases, then clear ones by the turns of their queues.
+//! Takes due tasks: first those that have lost leases, then clear ones by the turns of their
+//! queues.
 
 use std::collections::VecDeque;
 use std::time::Duration;
