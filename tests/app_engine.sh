@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 skip() { echo "skipped: $*"; exit 0; }
-server=$(command -v dev_appserver.py) || skip "App Engine's development server (dev_appserver.py) is not installed"
+server=$(command -v dev_appserver.py) ||
+  skip "App Engine's development server (dev_appserver.py) is not installed"
 python=$(command -v python3.11) || skip "there is no python3.11, which it runs services with"
 "$python" -c '' 2>/dev/null || skip "python3.11 does not start"
 
@@ -27,7 +28,8 @@ export CARGO_HOME="${CARGO_HOME:-$HOME/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$HOM
 settings="${PIP_CONFIG_FILE:-$HOME/.config/pip/pip.conf}"
 if [ -f "$settings" ]; then export PIP_CONFIG_FILE="$settings"; fi
 mkdir "$folder/home" "$folder/tmp"
-export HOME="$folder/home" TMPDIR="$folder/tmp" XDG_CONFIG_HOME="$folder/home" XDG_CACHE_HOME="$folder/home"
+export HOME="$folder/home" TMPDIR="$folder/tmp"
+export XDG_CONFIG_HOME="$folder/home" XDG_CACHE_HOME="$folder/home"
 
 # The server makes a virtual environment for each service; its own environment must not contain
 # conflicting libraries.
@@ -36,7 +38,8 @@ export HOME="$folder/home" TMPDIR="$folder/tmp" XDG_CONFIG_HOME="$folder/home" X
   2>"$folder/pip.log" || skip "virtualenv cannot be had: $(tail -n 1 "$folder/pip.log")"
 
 cargo build --quiet -p gae-tasks-examples-push --example app_engine
-target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+target=$(cargo metadata --format-version 1 --no-deps |
+  sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 mkdir "$folder/default" "$folder/worker"
 cp "$target/debug/examples/app_engine" "$folder/worker/"
 for word in apple flaky; do
@@ -85,14 +88,24 @@ def enqueue(word):
     return task.name
 PYTHON
 
-free() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+free() {
+  "$python" - <<'PYTHON'
+import socket
+
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])
+PYTHON
+}
 port=$(free)
 # In its own process group, so that all its processes can be stopped.
 set -m
-PATH="$folder/venv/bin:$PATH" CLOUDSDK_PYTHON="$folder/venv/bin/python" PYTHONNOUSERSITE=1 timeout 240 "$server" \
-  --host 127.0.0.1 --port "$port" --admin_host 127.0.0.1 --admin_port "$(free)" --api_host 127.0.0.1 \
-  --api_port "$(free)" --storage_path "$folder/storage" --support_datastore_emulator false \
-  --enable_host_checking false --application gae-tasks "$folder/default/app.yaml" "$folder/worker/worker.yaml" \
+PATH="$folder/venv/bin:$PATH" CLOUDSDK_PYTHON="$folder/venv/bin/python" PYTHONNOUSERSITE=1 \
+  timeout 240 "$server" --host 127.0.0.1 --port "$port" \
+  --admin_host 127.0.0.1 --admin_port "$(free)" --api_host 127.0.0.1 --api_port "$(free)" \
+  --storage_path "$folder/storage" --support_datastore_emulator false \
+  --enable_host_checking false --application gae-tasks \
+  "$folder/default/app.yaml" "$folder/worker/worker.yaml" \
   >"$folder/log" 2>&1 &
 pid=$!
 set +m
@@ -119,7 +132,8 @@ wait_for "grep -q '$task: 200' '$folder/log'" "no task came to the worker"
 wait_for "grep -q '$task: 500' '$folder/log'" "the first attempt was taken for a retry"
 wait_for "[ \$(grep -c '$task: 200' '$folder/log') -eq 2 ]" "the retry was not counted"
 # No other service answers tasks: the tasks of `default` went to the background service.
-wait_for "grep -q 'worker: \"POST /_cb/deferred/app_engine/count' '$folder/log'" "another service answered"
+wait_for "grep -q 'worker: \"POST /_cb/deferred/app_engine/count' '$folder/log'" \
+  "another service answered"
 
 fail() {
   tail -n 60 "$folder/log"
@@ -128,7 +142,10 @@ fail() {
 }
 
 # The headers that the worker received: twice for a first attempt, once for a retry.
-header() { [ "$(grep -c "x-appengine-$1: $2\$" "$folder/log")" -eq "$3" ] || fail "not $3 times: x-appengine-$1: $2"; }
+header() {
+  [ "$(grep -c "x-appengine-$1: $2\$" "$folder/log")" -eq "$3" ] ||
+    fail "not $3 times: x-appengine-$1: $2"
+}
 header queuename counting 3
 header taskname "$(cat "$folder/apple")" 1
 header taskname "$(cat "$folder/flaky")" 2
@@ -154,11 +171,13 @@ group, sockets = int(sys.argv[1]), set()
 for process in filter(str.isdigit, os.listdir("/proc")):
     try:
         if os.getpgid(int(process)) == group:
-            links = [os.readlink(f"/proc/{process}/fd/{fd}") for fd in os.listdir(f"/proc/{process}/fd")]
+            files = f"/proc/{process}/fd"
+            links = [os.readlink(f"{files}/{fd}") for fd in os.listdir(files)]
             sockets.update(link[8:-1] for link in links if link.startswith("socket:["))
     except OSError:
         pass
-loopback, found = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}, 0
+loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+found = 0
 for table in ("/proc/net/tcp", "/proc/net/tcp6"):
     for row in list(open(table))[1:]:
         address, state, inode = (row.split()[column] for column in (1, 3, 9))

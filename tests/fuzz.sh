@@ -22,8 +22,8 @@ for option in level=4 inline-8bit-counters pc-table trace-compares; do
   coverage+=(-C "llvm-args=-sanitizer-coverage-$option")
 done
 # With an explicit target, build scripts and macros are built without the counters.
-RUSTFLAGS="${coverage[*]}" cargo build --quiet --release --manifest-path tests/fuzz/Cargo.toml --target "$host" \
-  --target-dir target/fuzz
+RUSTFLAGS="${coverage[*]}" cargo build --quiet --release --manifest-path tests/fuzz/Cargo.toml \
+  --target "$host" --target-dir target/fuzz
 program=$PWD/target/fuzz/$host/release/gae-tasks-fuzz
 
 # The targets' files need no disk.

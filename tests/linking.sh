@@ -34,7 +34,8 @@ check() {
     [ "$host" != x86_64-unknown-linux-gnu ] || flags+=(-C linker-features=-lld)
   fi
   local program=$target/$host/${profile/dev/debug}/gae-tasks-tests-program
-  if env "${@/#/CARGO_PROFILE_RELEASE_}" cargo "${build[@]}" --profile "$profile" -- "${flags[@]}" >"$log" 2>&1 &&
+  if env "${@/#/CARGO_PROFILE_RELEASE_}" \
+    cargo "${build[@]}" --profile "$profile" -- "${flags[@]}" >"$log" 2>&1 &&
     "$program" "$scratch" >>"$log" 2>&1 && grep -qx '3 of 3 ran' "$log"; then
     passed=$((passed + 1))
     echo "ok      $what, linker: $linker"
@@ -75,7 +76,8 @@ all "codegen-units = 1" release CODEGEN_UNITS=1
 # a small program.
 all "thin LTO" release LTO=thin OPT_LEVEL=1
 all "fat LTO" release LTO=fat OPT_LEVEL=1
-all "fat LTO, codegen-units = 1, strip, panic = abort" release LTO=fat CODEGEN_UNITS=1 STRIP=symbols PANIC=abort
+all "fat LTO, codegen-units = 1, strip, panic = abort" \
+  release LTO=fat CODEGEN_UNITS=1 STRIP=symbols PANIC=abort
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -46,7 +46,10 @@ refused() {
 # listed WHAT LINE ..: tasks.lock has these lines.
 listed() {
   for line in "${@:2}"; do
-    grep -qxF -- "$line" tasks.lock || { cp tasks.lock "$target/said"; fail "$1: not listed: $line"; }
+    grep -qxF -- "$line" tasks.lock || {
+      cp tasks.lock "$target/said"
+      fail "$1: not listed: $line"
+    }
   done
   passed=$((passed + 1))
 }
@@ -74,7 +77,8 @@ listed "the older schema is accepted" "    template: Option<String>" "  accepts 
 passes "both tests find it right"
 
 edit src/lib.rs 's/^( *)from: u64,$/\1SWAP/; s/^( *)to: u64,$/\1from: u64,/; s/SWAP/to: u64,/'
-refused "fields change places" "changes the meaning: fields of \`transfer\` of one type have changed places"
+refused "fields change places" \
+  "changes the meaning: fields of \`transfer\` of one type have changed places"
 GAE_TASKS_LOCK=write passes "it is confirmed" --test outside
 
 edit src/lib.rs 's/cents: u32/cents: String/'
@@ -85,7 +89,8 @@ refused "a wider type" "compatible" --test outside
 GAE_TASKS_LOCK=write passes "a wider type is written" --test outside
 
 edit src/lib.rs 's/^( *)cents: u64,$/\1cents: u64,\n\1note: String,/'
-refused "a new field" "needs an attribute: field \`transfer.note\` is new, and tasks that wait have no value for it: write \`#[serde(default)]\` on it"
+new="field \`transfer.note\` is new, and tasks that wait have no value for it"
+refused "a new field" "needs an attribute: $new: write \`#[serde(default)]\` on it"
 GAE_TASKS_LOCK=write refused "a write does not take it" "needs more than a write" --test outside
 edit src/lib.rs 's/^( *)note: String,$/\1#[serde(default)]\n\1note: String,/'
 refused "its default makes it readable" "compatible: field \`transfer.note\` is new" --test outside
@@ -114,7 +119,8 @@ edit src/lib.rs 's/ignores = \["memo"\]/ignores = ["memo", "reference"]/'
 GAE_TASKS_LOCK=write passes "what is ignored may be gone" --test outside
 
 edit src/mail.rs 's/customer: u64/customer: String/'
-refused "a parameter of another type" "strands: parameter \`customer\`: was \`u64\`, is \`String\`" --test outside
+refused "a parameter of another type" \
+  "strands: parameter \`customer\`: was \`u64\`, is \`String\`" --test outside
 edit src/mail.rs 's/queue = "emails"/queue = "emails", upgrade = of_number/'
 cat >>src/mail.rs <<'END'
 
@@ -129,7 +135,8 @@ fn of_number(old: OfNumber) -> SendWelcomeArgs {
     SendWelcomeArgs { customer: old.customer.to_string(), template: old.template }
 }
 END
-refused "an upgrade converts it" "compatible: tasks that wait are converted by the upgrade \`of_number\`" --test outside
+refused "an upgrade converts it" \
+  "compatible: tasks that wait are converted by the upgrade \`of_number\`" --test outside
 GAE_TASKS_LOCK=write passes "what is converted is written" --test outside
 passes "both tests find it right"
 
@@ -143,7 +150,8 @@ passes "both tests find it right"
 
 GAE_TASKS_LOCK=write passes "a build with a feature adds its tasks" --features reports
 passes "that build finds it right" --features reports
-refused "another build has not that task" "strands: the program does not have this task" --test outside
+refused "another build has not that task" \
+  "strands: the program does not have this task" --test outside
 GAE_TASKS_LOCK=write passes "it marks the task" --test outside
 listed "a task that may be gone" "  retired"
 GAE_TASKS_LOCK=write passes "the build with the feature has it" --features reports

@@ -30,13 +30,15 @@ search() {
   shift
   # By itself, cargo-mutants runs only the package's own tests. Without bugs, the tests must pass
   # within a minute.
-  local test=(cargo test --quiet --package gae-tasks --package gae-tasks-tests --features gae-tasks/push --lib "--test=$tests")
+  local test=(cargo test --quiet --package gae-tasks --package gae-tasks-tests
+    --features gae-tasks/push --lib "--test=$tests")
   "${test[@]}" --no-run
   timeout 60 "${test[@]}" -- --skip "$blind" >/dev/null
   mkdir -p "$output/$name"
   # Without .gitignore, so that Cargo.lock is copied.
-  cargo mutants --package gae-tasks "${files[@]}" --output "$output/$name" --gitignore=false --baseline=skip \
-    --cap-lints=true --timeout 60 --build-timeout 600 --test-package gae-tasks,gae-tasks-tests --features gae-tasks/push \
+  cargo mutants --package gae-tasks "${files[@]}" --output "$output/$name" --gitignore=false \
+    --baseline=skip --cap-lints=true --timeout 60 --build-timeout 600 \
+    --test-package gae-tasks,gae-tasks-tests --features gae-tasks/push \
     --cargo-arg=--lib --cargo-arg=--test="$tests" "$@" -- -- --skip "$blind" || status=$?
   case $status in
     0 | 3) ;; # 3: tests noticed some bugs by running into the time limit.

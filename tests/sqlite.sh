@@ -12,7 +12,8 @@ target=${CARGO_TARGET_DIR:-target}/sqlite
 run() {
   local manifest=tests/sqlite/$1/Cargo.toml found
   cargo build --quiet --manifest-path "$manifest" --target-dir "$target"
-  found=$(cargo tree --quiet --manifest-path "$manifest" --depth 0 --invert rusqlite | sed 's/^rusqlite v//')
+  found=$(cargo tree --quiet --manifest-path "$manifest" --depth 0 --invert rusqlite |
+    sed 's/^rusqlite v//')
   if [[ $found != "$2".* ]]; then
     echo "FAILED  $1: it uses rusqlite $found, not $2" >&2
     return 1

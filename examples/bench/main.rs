@@ -1,8 +1,10 @@
 //! Measures how fast the queue is on your machine.
 //!
 //! ```text
-//! cargo run --release --example bench -- [--url sqlite:/path/to/a/new/file.db] [--tasks 100000] [--callers 50]
-//! cargo run --release --example bench --features postgres -- --url 'postgres://USER:PASSWORD@HOST/DATABASE?schema=bench'
+//! cargo run --release --example bench -- \
+//!     [--url sqlite:/path/to/a/new/file.db] [--tasks 100000] [--callers 50]
+//! cargo run --release --example bench --features postgres -- \
+//!     --url 'postgres://USER:PASSWORD@HOST/DATABASE?schema=bench'
 //! ```
 //!
 //! Rates and latencies depend on the disk, so name a file on the disk that matters to you, or a
@@ -26,8 +28,8 @@ use crate::place::Place;
 /// Measures rates and latencies of a queue.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The queue: `memory:`, `sqlite:FILE` or, with the feature `postgres`, `postgres://..`, without
-    /// tasks; a new file in the temporary folder by default.
+    /// The queue: `memory:`, `sqlite:FILE` or, with the feature `postgres`, `postgres://..`,
+    /// without tasks; a new file in the temporary folder by default.
     #[arg(long)]
     url: Option<String>,
     /// The number of tasks in each measurement of a rate.

@@ -13,7 +13,8 @@ const STORE: &str = "INSERT INTO result (path, digest, lines, words) VALUES (?1,
     ON CONFLICT (path) DO UPDATE SET digest = ?2, lines = ?3, words = ?4, runs = runs + 1";
 
 const TOTALS: &str =
-    "SELECT count(*), coalesce(sum(lines), 0), coalesce(sum(words), 0), count(*) FILTER (WHERE runs > 1)
+    "SELECT count(*), coalesce(sum(lines), 0), coalesce(sum(words), 0), count(*) FILTER \
+    (WHERE runs > 1)
     FROM result";
 
 /// The table of results.
@@ -39,7 +40,8 @@ impl Results {
             connection.execute_batch(
                 "PRAGMA journal_mode = WAL;
                  CREATE TABLE IF NOT EXISTS result (
-                     path TEXT PRIMARY KEY, digest TEXT NOT NULL, lines INTEGER, words INTEGER, runs INTEGER DEFAULT 1
+                     path TEXT PRIMARY KEY, digest TEXT NOT NULL, lines INTEGER, words INTEGER, \
+                     runs INTEGER DEFAULT 1
                  ) STRICT;",
             )?;
             // A table of another version fails here, not at the first result.

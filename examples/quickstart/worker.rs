@@ -59,7 +59,8 @@ impl<'a> Worker<'a> {
     pub(crate) fn replace(&mut self) -> Result<()> {
         ensure!(
             self.started < MOST_STARTED,
-            "{MOST_STARTED} workers have ended before the work was done: start the quickstart again to go on"
+            "{MOST_STARTED} workers have ended before the work was done: start the quickstart \
+             again to go on"
         );
         self.kill()?;
         self.process = process(self.run)?;

@@ -10,7 +10,8 @@
 //! shop=http://localhost:3001
 //! curl $shop/orders --json '{"order": 1, "customer": "ada", "cents": 1250}'
 //! curl $shop/orders --json '{"order": 2, "customer": "bob", "cents": 990}'
-//! curl $shop/admin/dead-letters        # after three seconds: the order of Bob: what was deferred, and its errors
+//! # After three seconds: the order of Bob: what was deferred, and its errors.
+//! curl $shop/admin/dead-letters
 //! curl -X PUT $shop/customers/bob --json '{"card": "4242"}'
 //! curl -X POST $shop/admin/dead-letters/ID/replay
 //! ```

@@ -1,7 +1,8 @@
 //! Loads a queue for a long time and kills workers: is a task lost, does anything keep growing?
 //!
 //! ```text
-//! cargo run --release --example soak -- [--minutes 30] [--rate 200] [--workers 4] [--seed N] [--dir FOLDER]
+//! cargo run --release --example soak -- \
+//!     [--minutes 30] [--rate 200] [--workers 4] [--seed N] [--dir FOLDER]
 //! ```
 //!
 //! Tasks are deferred at a steady rate: named, scheduled, retried and failing ones, plain

@@ -34,7 +34,8 @@ const ARRIVAL: Duration = Duration::from_secs(5);
 pub(crate) async fn run(arguments: &Arguments) -> Result<ExitCode> {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     println!(
-        "{:.1} minutes, {} tasks/s, {} workers; seed {seed}: draw the same again with --seed {seed}",
+        "{:.1} minutes, {} tasks/s, {} workers; seed {seed}: draw the same again with --seed \
+         {seed}",
         arguments.minutes.as_secs_f64() / 60.0,
         arguments.rate,
         arguments.workers
@@ -179,7 +180,8 @@ fn summary(ledger: &Ledger, sampler: &Sampler, kills: u64) {
         counts.deferred, counts.ended, counts.died
     );
     println!(
-        "  {} retries; {} tasks worked a second time, {} of them though no worker of theirs was killed",
+        "  {} retries; {} tasks worked a second time, {} of them though no worker of theirs was \
+         killed",
         counts.retries, counts.repeated, counts.without_need
     );
     for (what, latency) in [("answer", &sampler.answers), ("start", &sampler.starts)] {

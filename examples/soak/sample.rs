@@ -38,10 +38,12 @@ pub(crate) struct Sampler {
 impl Sampler {
     pub(crate) fn start(file: PathBuf) -> Self {
         println!(
-            "answer: from the call of `defer` to its answer; start: from when a task was due to its handler; in ms"
+            "answer: from the call of `defer` to its answer; start: from when a task was due to \
+             its handler; in ms"
         );
         println!(
-            "memory: of the spared worker, the largest other one, the soak itself; file: the queue, its log; in MiB"
+            "memory: of the spared worker, the largest other one, the soak itself; file: the \
+             queue, its log; in MiB"
         );
         println!(
             "{:>6} {:>8} {:>8} {:>6} {:>24} {:>28} {:>16} {:>12} {:>6} {:>8}",

@@ -19,10 +19,15 @@ pub(crate) fn page(outbox: &Markup, problem: Option<&str>) -> Markup {
             body {
                 main {
                     h1 { "Sign up" }
-                    p { "The answer comes at once; the welcome mail is deferred, and takes two seconds to send." }
+                    p {
+                        "The answer comes at once; the welcome mail is deferred, and takes two \
+                         seconds to send."
+                    }
                     @if let Some(problem) = problem { p.problem role="alert" { (problem) } }
                     form method="post" action="/signup" {
-                        label { "Name" input name="name" required maxlength="80" autocomplete="name"; }
+                        label {
+                            "Name" input name="name" required maxlength="80" autocomplete="name";
+                        }
                         label { "E-mail" input name="email" type="email" required maxlength="200"; }
                         button { "Sign up" }
                     }

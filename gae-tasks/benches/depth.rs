@@ -173,7 +173,8 @@ async fn work(file: &str, seconds: u64) {
     let run = before - client.stats().await.unwrap().open();
     let peak = proc("status", "VmHWM:") as f64 / 1024.0;
     println!(
-        "{run} tasks run, peak of {peak:.0} MiB resident, {cpu:.2} % of a core, {written} bytes written"
+        "{run} tasks run, peak of {peak:.0} MiB resident, {cpu:.2} % of a core, {written} bytes \
+         written"
     );
 }
 

@@ -31,18 +31,21 @@ async fn send(user_id: u64, to: String, subject: String) {
 /// Registers a task for each of a hundred names joined with this one.
 macro_rules! neighbours {
     ($($prefix:literal)*) => { $(neighbours!(@ten $prefix 0 1 2 3 4 5 6 7 8 9);)* };
-    (@ten $prefix:literal $($digit:literal)*) => { $(neighbours!(@ten_more $prefix $digit 0 1 2 3 4 5 6 7 8 9);)* };
+    (@ten $prefix:literal $($digit:literal)*) => {
+        $(neighbours!(@ten_more $prefix $digit 0 1 2 3 4 5 6 7 8 9);)*
+    };
     (@ten_more $prefix:literal $tens:literal $($digit:literal)*) => {
         $(const _: () = {
             #[linkme::distributed_slice(REGISTRATIONS)]
             #[linkme(crate = linkme)]
-            static NEIGHBOUR: Registration = neighbour(concat!(module_path!(), "/", $prefix, $tens, $digit));
+            static NEIGHBOUR: Registration =
+                neighbour(concat!(module_path!(), "/", $prefix, $tens, $digit));
         };)*
     };
 }
 
-neighbours!("send_welcome_" "send_report_" "resize_image_" "import_file_" "charge_card_" "close_account_" "ship_order_"
-    "index_page_" "warm_cache_" "expire_session_");
+neighbours!("send_welcome_" "send_report_" "resize_image_" "import_file_" "charge_card_"
+    "close_account_" "ship_order_" "index_page_" "warm_cache_" "expire_session_");
 
 /// A task that is registered but never deferred.
 const fn neighbour(kind: &'static str) -> Registration {

@@ -84,8 +84,9 @@ fn oidc(keys: JwkSet) -> Oidc {
 fn token(key: &EncodingKey) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let claims = serde_json::json!({
-        "iss": "https://accounts.google.com", "aud": "https://worker.example.com", "azp": "104029387462910384756",
-        "sub": "104029387462910384756", "email": "queue@project.iam.gserviceaccount.com", "email_verified": true,
+        "iss": "https://accounts.google.com", "aud": "https://worker.example.com",
+        "azp": "104029387462910384756", "sub": "104029387462910384756",
+        "email": "queue@project.iam.gserviceaccount.com", "email_verified": true,
         "iat": now, "exp": now + 3_600,
     });
     let mut header = Header::new(Algorithm::RS256);

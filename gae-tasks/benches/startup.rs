@@ -181,7 +181,8 @@ fn write_workspace(folder: &Path) {
 
 fn task(number: usize) -> String {
     format!(
-        "\n#[deferred]\npub async fn task_{number:03}(user_id: u64, to: String, subject: String) {{\n    \
+        "\n#[deferred]\npub async fn task_{number:03}(user_id: u64, to: String, subject: String) \
+         {{\n    \
          std::hint::black_box((user_id, to, subject));\n}}\n"
     )
 }

@@ -53,7 +53,8 @@ fn application(
     work: impl FnOnce(&mut Connection) -> Result<(), BoxError>,
 ) -> Result<(), BoxError> {
     thread_local! {
-        static OPEN: std::cell::RefCell<Option<Connection>> = const { std::cell::RefCell::new(None) };
+        static OPEN: std::cell::RefCell<Option<Connection>> =
+            const { std::cell::RefCell::new(None) };
     }
     OPEN.with_borrow_mut(|connection| work(connection.get_or_insert_with(|| open(file, "FULL"))))
 }

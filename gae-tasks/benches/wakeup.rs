@@ -69,7 +69,8 @@ async fn measure(folder: &Path, tasks: usize, seconds: u64) {
     latencies.sort();
     let at = |part: f64| latencies[(tasks as f64 * part) as usize].as_secs_f64() * 1e3;
     println!(
-        "from `defer` in one process to the handler in another, {tasks} times: p50 {:.1} ms, p99 {:.1} ms",
+        "from `defer` in one process to the handler in another, {tasks} times: p50 {:.1} ms, p99 \
+         {:.1} ms",
         at(0.5),
         at(0.99)
     );

@@ -202,7 +202,8 @@ impl TaskContext {
     fn completion(&self) -> Result<CompleteInTx, Error> {
         const CALL: &str = "complete_in";
         let Some(Held { lease, lost_leases, attempts, storage }) = &self.0.lease else {
-            let problem = "completes only tasks that a worker has leased: this one is not stored in a database";
+            let problem = "completes only tasks that a worker has leased: this one is not stored \
+                           in a database";
             return Err(Error::in_transaction(CALL, problem.to_owned()));
         };
         Ok(CompleteInTx {

@@ -73,8 +73,8 @@
 //!   [changed](guide::changes) since.
 //! - **A lost worker's tasks run again**: at once on SQLite, when their leases end elsewhere.
 //!   Setting a clock neither ends a live lease nor keeps a lost one.
-//! - **Programs that share a file or a schema do not harm each other.** Retries and retention belong
-//!   to the stored queue, and data that a newer version stored is left alone.
+//! - **Programs that share a file or a schema do not harm each other.** Retries and retention
+//!   belong to the stored queue, and data that a newer version stored is left alone.
 //! - **Mistakes fail early**: at compile time, or all at once when a worker is built.
 //!
 //! Order is best effort, by schedule time.
@@ -121,6 +121,7 @@ mod error;
 mod log;
 mod outcome;
 mod payload;
+mod process;
 mod queue;
 mod random;
 mod retention;

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
-use std::process;
+
+use crate::process;
 
 /// Returns 64 random bits from the operating system, for values that must be unpredictable.
 ///

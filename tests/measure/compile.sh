@@ -34,7 +34,10 @@ generate() {
 compile() {
   touch "$crate/src/lib.rs"
   local TIMEFORMAT='%U %S %R'
-  { time cargo build --quiet --manifest-path "$crate/Cargo.toml" --target-dir "$crate/target" 2>/dev/null; } 2>&1 |
+  {
+    time cargo build --quiet --manifest-path "$crate/Cargo.toml" \
+      --target-dir "$crate/target" 2>/dev/null
+  } 2>&1 |
     awk '{printf "%.0f %.0f\n", ($1 + $2) * 1000, $3 * 1000}'
 }
 
@@ -56,5 +59,7 @@ done
 each() { awk -v a="$1" -v b="$2" -v n="$tasks" 'BEGIN {printf "%.2f", (a - b) / n}'; }
 echo "milliseconds each of $tasks, medians of $rounds builds:"
 printf '%-28s %8s %8s\n' '' CPU wall
-printf '%-28s %8s %8s\n' 'an empty async function' "$(each "${cpu[1]}" "${cpu[0]}")" "$(each "${wall[1]}" "${wall[0]}")"
-printf '%-28s %8s %8s\n' 'a task of three parameters' "$(each "${cpu[2]}" "${cpu[0]}")" "$(each "${wall[2]}" "${wall[0]}")"
+printf '%-28s %8s %8s\n' 'an empty async function' \
+  "$(each "${cpu[1]}" "${cpu[0]}")" "$(each "${wall[1]}" "${wall[0]}")"
+printf '%-28s %8s %8s\n' 'a task of three parameters' \
+  "$(each "${cpu[2]}" "${cpu[0]}")" "$(each "${wall[2]}" "${wall[0]}")"

@@ -64,7 +64,8 @@ impl Drop for Folder {
 /// Runs in the child: defers all tasks, and leases them until the child is killed.
 pub async fn be_killed(file: &str) -> Result<()> {
     let tasks = open(Path::new(file), Role::Victim).await?.0;
-    tasks.defer_many((0..TASKS / 2).map(|number| note::defer(number, format!("task {number}")))).await?;
+    let first = (0..TASKS / 2).map(|number| note::defer(number, format!("task {number}")));
+    tasks.defer_many(first).await?;
     for number in TASKS / 2..TASKS {
         note::defer(number, format!("task {number}")).on(&tasks).await?;
     }

@@ -9,7 +9,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// The tables of the application.
 pub const TABLES: &str = "CREATE TABLE IF NOT EXISTS orders (task TEXT NOT NULL PRIMARY KEY); \
-                          CREATE TABLE IF NOT EXISTS effects (task TEXT NOT NULL, process INTEGER NOT NULL)";
+                          CREATE TABLE IF NOT EXISTS effects (task TEXT NOT NULL, process INTEGER \
+                          NOT NULL)";
 
 /// A task of an order, stored with it.
 #[deferred(queue = "orders")]

@@ -37,7 +37,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(kinds, ["gae_tasks_tests_versions.of_now/greet"]);
     let mut kinds: Vec<_> = next.registry().kinds().collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, ["gae_tasks_tests_versions.of_next/clean_up", "gae_tasks_tests_versions.of_next/greet"]);
+    assert_eq!(
+        kinds,
+        ["gae_tasks_tests_versions.of_next/clean_up", "gae_tasks_tests_versions.of_next/greet"]
+    );
 
     of_now::greet::defer("Ada").on(&now).await?;
     of_next::greet::defer("Ada", 2).on(&next).await?;

@@ -8,7 +8,8 @@ use crate::mail::send_receipt;
 
 const TABLES: &str = "CREATE SCHEMA IF NOT EXISTS shop;
     CREATE TABLE IF NOT EXISTS shop.stock (pieces bigint NOT NULL);
-    CREATE TABLE IF NOT EXISTS shop.orders (number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, customer text NOT NULL, pieces bigint NOT NULL);
+    CREATE TABLE IF NOT EXISTS shop.orders (number bigint GENERATED ALWAYS AS IDENTITY PRIMARY \
+    KEY, customer text NOT NULL, pieces bigint NOT NULL);
     CREATE TABLE IF NOT EXISTS shop.receipts (number bigint NOT NULL, customer text NOT NULL)";
 
 /// The database of the shop, whose tables are in the schema `shop`. Clones are the same shop.

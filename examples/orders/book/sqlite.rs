@@ -10,7 +10,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::mail::send_receipt;
 
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS stock (pieces INTEGER NOT NULL);
-    CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY, customer TEXT NOT NULL, pieces INTEGER NOT NULL);
+    CREATE TABLE IF NOT EXISTS orders (number INTEGER PRIMARY KEY, customer TEXT NOT NULL, \
+    pieces INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS receipts (number INTEGER NOT NULL, customer TEXT NOT NULL)";
 
 /// The file of the shop. Clones are the same shop.

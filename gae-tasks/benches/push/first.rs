@@ -18,8 +18,9 @@ use gae_tasks::Client;
 
 macro_rules! tenfold {
     ($($inner:tt)*) => {
-        mod t0 { $($inner)* } mod t1 { $($inner)* } mod t2 { $($inner)* } mod t3 { $($inner)* } mod t4 { $($inner)* }
-        mod t5 { $($inner)* } mod t6 { $($inner)* } mod t7 { $($inner)* } mod t8 { $($inner)* } mod t9 { $($inner)* }
+        mod t0 { $($inner)* } mod t1 { $($inner)* } mod t2 { $($inner)* } mod t3 { $($inner)* }
+        mod t4 { $($inner)* } mod t5 { $($inner)* } mod t6 { $($inner)* } mod t7 { $($inner)* }
+        mod t8 { $($inner)* } mod t9 { $($inner)* }
     };
 }
 
@@ -50,7 +51,8 @@ fn main() {
     times.sort();
     let (median, worst) = (times[PROCESSES / 2], times[PROCESSES - 1]);
     println!(
-        "first answer of a fresh process after bind, 1,000 tasks: median {median:?}, worst {worst:?} (bar: 5 ms)"
+        "first answer of a fresh process after bind, 1,000 tasks: median {median:?}, worst \
+         {worst:?} (bar: 5 ms)"
     );
 }
 

@@ -53,7 +53,8 @@ fn main() {
         }
     }
     println!(
-        "medians of the ratios of each round to the bare handler mounted alike (bars: CPU 1.15, rate 0.90)"
+        "medians of the ratios of each round to the bare handler mounted alike (bars: CPU 1.15, \
+         rate 0.90)"
     );
     for (server, pair) in [Server::Routed, Server::Nested].into_iter().zip(rounds.chunks(2)) {
         let pairs = || pair[1].iter().zip(&pair[0]);

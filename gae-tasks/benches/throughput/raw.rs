@@ -62,8 +62,8 @@ impl Raw {
     pub(crate) fn insert_batch(&mut self, rows: usize) {
         const READY: &str = "INSERT INTO gae_tasks_ready (standing, turn, lane, due, refused) \
                              SELECT ?1, turn, id, ?3, refusers <> x'' FROM gae_tasks_lane WHERE id \
-                             = ?2 \
-                             ON CONFLICT (standing, turn, lane) DO UPDATE SET due = excluded.due WHERE excluded.due < due";
+                             = ?2 ON CONFLICT (standing, turn, lane) DO UPDATE SET due = \
+                             excluded.due WHERE excluded.due < due";
         self.run("BEGIN IMMEDIATE");
         let mut left = rows;
         for (size, (task, waiting)) in SIZES.into_iter().zip(&self.inserts) {

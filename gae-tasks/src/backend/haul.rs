@@ -113,10 +113,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn more_than_many_queues_make_no_turn_shorter(room in 0..2_000_usize, more in 0..2_000_usize) {
+        fn more_than_many_queues_make_no_turn_shorter(
+            room in 0..2_000_usize,
+            more in 0..2_000_usize,
+        ) {
             let many = many_queues(room);
             prop_assert_eq!(turn_length(room, many), turn_length(room, many + more));
-            prop_assert!(turn_length(room, many) * many >= room, "one round of turns fills the lease");
+            prop_assert!(
+                turn_length(room, many) * many >= room,
+                "one round of turns fills the lease"
+            );
         }
     }
 }

@@ -199,8 +199,8 @@ pub struct Leased {
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due; `None` if no task
     /// waits for its time. While due tasks are left in a queue and route, later ones of the same
-    /// queue and route may not be counted. Zero if the payloads filled the lease, because more
-    /// tasks may be due.
+    /// queue and route may not be counted. Zero if more tasks may be due: the payloads filled the
+    /// lease, or the backend answers before it looks for more.
     pub next: Option<Duration>,
     /// Whether a due isolated task was not leased because there are other suspects.
     pub isolated: bool,

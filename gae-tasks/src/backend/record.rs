@@ -104,8 +104,8 @@ impl TaskRecord {
     }
 
     /// The number under which a relay creates this task in another queue: 0 if the task has never
-    /// failed. A task that has failed was perhaps there before, under numbers that stay blocked, and
-    /// each of its errors leads to another number.
+    /// failed. A task that has failed was perhaps there before, under numbers that stay blocked,
+    /// and each of its errors leads to another number.
     pub(crate) fn first_number(&self) -> u32 {
         let Some(last) = self.errors.last() else { return 0 };
         let (at, attempt) = (last.at.as_micros().to_be_bytes(), last.attempt.to_be_bytes());
@@ -210,8 +210,8 @@ pub(crate) mod error_text {
     pub(crate) const NOT_DEAD: &str = "is not a dead letter";
     #[cfg(any(feature = "push", feature = "cloud-tasks"))]
     pub(crate) const UNREADABLE: &str = "is a dead letter whose body could not be read, so it is \
-                                         not replayed: its \
-                                         payload is that body, unchanged; defer the task again, and delete the letter";
+                                         not replayed: its payload is that body, unchanged; defer \
+                                         the task again, and delete the letter";
     pub(crate) const NOT_STORED: &str = "is not stored: it is over, or never was";
 }
 

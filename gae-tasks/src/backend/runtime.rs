@@ -1,4 +1,5 @@
-//! Threads with their own runtime: connections outlive the callers' runtimes, and callers need none.
+//! Threads with their own runtime: connections outlive the callers' runtimes, and
+//! callers need none.
 //!
 //! Code that waits without a runtime (`Defer::wait`), or blocks the only thread of one, works like
 //! any other code. A connection pool made in a caller's runtime would become unusable when that

@@ -61,7 +61,8 @@ pub trait CallersTransaction: sealed::Sealed + Sized {
 /// An order to store tasks.
 #[doc(hidden)]
 #[derive(Debug)]
-#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))] // Read by backends that have a home.
+// Backends that have a home read it.
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))]
 pub struct StoreInTx {
     /// The method, for errors.
     pub(crate) call: &'static str,
@@ -73,7 +74,8 @@ pub struct StoreInTx {
 /// An order to complete a task that runs.
 #[doc(hidden)]
 #[derive(Debug)]
-#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))] // Read by backends that have a home.
+// Backends that have a home read it.
+#[cfg_attr(not(any(feature = "postgres", feature = "sqlite")), allow(dead_code))]
 pub struct CompleteInTx {
     pub(crate) home: Home,
     pub(crate) now: Now,
@@ -123,8 +125,8 @@ pub(crate) fn home(
             call,
             format!(
                 "needs tasks that are stored in the database of the transaction, and the \
-                 `{backend}` backend stores \
-                 none there: open the client with that database (`sqlite:FILE`, `postgres://..`), or defer after the commit"
+                 `{backend}` backend stores none there: open the client with that database \
+                 (`sqlite:FILE`, `postgres://..`), or defer after the commit"
             ),
         )
     })

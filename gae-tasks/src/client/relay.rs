@@ -47,9 +47,9 @@ const MAX_CONCURRENCY: usize = 1_000;
 /// - *Options that Google lacks* (a backoff of single tasks, deadlines above 30 minutes, payloads
 ///   that are too large) are refused when the task is deferred, in a transaction too, once the
 ///   client knows that the queue is relayed: as soon as this relay starts, or by
-///   [`declare`](Self::declare) in programs that only defer. The relay makes a dead letter of a task
-///   that was stored unchecked. The deadline and backoff of a type are known only to a relay whose
-///   program has that type.
+///   [`declare`](Self::declare) in programs that only defer. The relay makes a dead letter of a
+///   task that was stored unchecked. The deadline and backoff of a type are known only to a relay
+///   whose program has that type.
 /// - *A task that is deleted or purged* is not created, unless it is being created at that moment:
 ///   then it is at Google, where the same call for `to` deletes it.
 /// - *A dead letter of the push service* may be kept in this storage or in a payload store, and be
@@ -58,8 +58,8 @@ const MAX_CONCURRENCY: usize = 1_000;
 /// - *Payload stores*: if this client has one, the client of Google has the same, where the push
 ///   service finds the payload.
 ///
-/// Nothing ends a relay but its shutdown: errors of the storage and of Google are logged, waited for
-/// and tried again. Several relays, of one process or of many, share their queues.
+/// Nothing ends a relay but its shutdown: errors of the storage and of Google are logged, waited
+/// for and tried again. Several relays, of one process or of many, share their queues.
 ///
 /// # Errors
 /// The `.await` fails at once, with a list of every problem, if the relay cannot be as it is set up

@@ -33,8 +33,8 @@ impl Client {
     ///
     /// **Other clients that keep tasks with payloads in the same store must be named** with
     /// [`beside`](SweepPayloads::beside), such as a client whose backend keeps the dead letters of
-    /// a push queue. The queues that this client is known to [relay](Client::relay_to) to are looked
-    /// at anyway. Dead letters in another payload store are named with `beside_letters`.
+    /// a push queue. The queues that this client is known to [relay](Client::relay_to) to are
+    /// looked at anyway. Dead letters in another payload store are named with `beside_letters`.
     ///
     /// # Errors
     /// The `.await` fails, and deletes nothing more, if the store or a backend does not answer

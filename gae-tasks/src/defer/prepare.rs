@@ -54,8 +54,8 @@ impl Needs {
 }
 
 impl Defer {
-    /// Checks the options, and returns the task to be stored. A task of a queue that is relayed must
-    /// be one that its destination accepts, too.
+    /// Checks the options, and returns the task to be stored. A task of a queue that is relayed
+    /// must be one that its destination accepts, too.
     pub(crate) fn prepare(self, client: &Client) -> Result<Prepared, Error> {
         let registration = self.registration;
         if !client.has_relays() {

@@ -43,7 +43,10 @@ pub(super) fn report(outcome: &Outcome, context: &TaskContext, outlook: OutlookO
         Outcome::Permanent(failure) => {
             let outlook = Outlook::LAST;
             let (left, next) = (outlook.left, tracing::field::display(outlook.next));
-            tracing::warn!(error = %failure, left, next, "attempt {attempt} failed for good: {outlook}");
+            tracing::warn!(
+                error = %failure, left, next,
+                "attempt {attempt} failed for good: {outlook}"
+            );
         }
         Outcome::Unreadable(failure) => {
             tracing::error!(

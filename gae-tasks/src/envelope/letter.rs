@@ -162,7 +162,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_a_letter_or_none(bytes in prop::collection::vec(any::<u8>(), 0..200), cut: prop::sample::Index) {
+        fn any_bytes_are_a_letter_or_none(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            cut: prop::sample::Index,
+        ) {
             _ = Letter::decode(&bytes);
             _ = Letter::decode(&[b"gl\x01", &[0; 24][..], &bytes[..]].concat());
             let whole = letter().encode();

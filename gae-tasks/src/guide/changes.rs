@@ -315,7 +315,8 @@
 //! # async fn main() -> Result<(), gae_tasks::Error> {
 //! # let registry = Registry::new().with::<ship>();
 //! # let tasks = Client::builder().registry(registry).open("memory:").await?;
-//! # old::ship::defer(vec![old::Item { id: 7, cents: 100, note: String::new() }]).on(&tasks).await?;
+//! # let items = vec![old::Item { id: 7, cents: 100, note: String::new() }];
+//! # old::ship::defer(items).on(&tasks).await?;
 //! # assert_eq!(tasks.drain().await?, 1);
 //! # Ok(())
 //! # }

@@ -134,10 +134,13 @@
 //!
 //! ```text
 //! $ GAE_TASKS_URL=cloudtasks://shop/europe-west1?url=.. shop --check-deploy
-//! not safe to deploy: of 353 waiting or leased tasks, 41 will not run; 313 resolved by name; 313 payloads read; 1 does not fit
-//!   40 `shop.billing/charge` (queue `payments`, shape 01c3f6.., 40 due) cannot run: parameter `cents`: was a u32, is a String
-//!   313 `shop.emails/send_welcome` of another shape (queue `emails`, shape 0142ec.., 300 due, 13 in the future) will be
-//!   resolved by name; of 313 read, 1 does not fit: parameter `user_id` holds a number that is out of the range of u16 (1)
+//! not safe to deploy: of 353 waiting or leased tasks, 41 will not run; 313 resolved by name;
+//! 313 payloads read; 1 does not fit
+//!   40 `shop.billing/charge` (queue `payments`, shape 01c3f6.., 40 due) cannot run: parameter
+//!   `cents`: was a u32, is a String
+//!   313 `shop.emails/send_welcome` of another shape (queue `emails`, shape 0142ec.., 300 due,
+//!   13 in the future) will be resolved by name; of 313 read, 1 does not fit: parameter
+//!   `user_id` holds a number that is out of the range of u16 (1)
 //! ```
 //!
 //! - **Build the client as the worker's**, with its state: a function whose state is missing runs

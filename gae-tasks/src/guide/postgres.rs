@@ -139,7 +139,7 @@
 //! # Wake-ups
 //!
 //! After a commit a client notifies the others (`NOTIFY`, on a channel with the name of the
-//! schema), in a statement of its own and at most once in a millisecond. A notification that fails,
+//! schema), in a statement of its own and at most once in 5 milliseconds. A notification that fails,
 //! or a full notification queue of the server, delays and fails no `defer`. Nothing depends on one
 //! that is lost: workers also look for tasks once a second, and a listener that has lost its
 //! connection makes another one and says so in the log.

@@ -2,8 +2,8 @@
 //!
 //! A row and a task that belong together are easily torn apart. Deferring after the commit can lose
 //! the task: the process dies in between. Deferring before the commit can run a task for data that
-//! was rolled back. Where the tasks and the data are in one SQLite file, or in one Postgres database,
-//! neither can happen. The example `orders` is a whole program that works so, on both.
+//! was rolled back. Where the tasks and the data are in one SQLite file, or in one Postgres
+//! database, neither can happen. The example `orders` is a whole program that works so, on both.
 //!
 //! # Storing a task
 //!
@@ -47,8 +47,8 @@
 //! options of a call are available: a [name](super::deferring#names) is taken when the transaction
 //! commits, and a name that is in use is an answer with `created: false`, as ever.
 //!
-//! The transactions and connections of `sqlx` 0.9 are accepted too, those of SQLite with the feature
-//! `sqlx-sqlite`, those of Postgres with the feature `postgres`, and the call is awaited:
+//! The transactions and connections of `sqlx` 0.9 are accepted too, those of SQLite with the
+//! feature `sqlx-sqlite`, those of Postgres with the feature `postgres`, and the call is awaited:
 //!
 #![cfg_attr(feature = "sqlx-sqlite", doc = "```")]
 #![cfg_attr(not(feature = "sqlx-sqlite"), doc = "```ignore")]
@@ -116,10 +116,10 @@
 //!
 //! # To Cloud Tasks
 //!
-//! A task at Google cannot be stored in your transaction, but a task in your database can be carried
-//! there. A relay creates each task of the queues that you name at Google, once, however often it
-//! is killed; there the push service runs it as any other. Who has outgrown workers of its own, or
-//! wants to scale to zero, keeps `in_tx`:
+//! A task at Google cannot be stored in your transaction, but a task in your database can be
+//! carried there. A relay creates each task of the queues that you name at Google, once, however
+//! often it is killed; there the push service runs it as any other. Who has outgrown workers of its
+//! own, or wants to scale to zero, keeps `in_tx`:
 //!
 #![cfg_attr(feature = "cloud-tasks", doc = "```no_run")]
 #![cfg_attr(not(feature = "cloud-tasks"), doc = "```ignore")]
@@ -138,8 +138,8 @@
 //! - **The queue has the same name at Google**, must exist there, and its retries apply: call
 //!   `put_queue` in the process of the relay, whose tasks carry the limits along. Workers must not
 //!   serve it; in the process of a relay they are refused.
-//! - **Options that Google lacks** are refused at `defer` and `in_tx` once the client knows that the
-//!   queue is relayed. In a program that only defers, say so at its start:
+//! - **Options that Google lacks** are refused at `defer` and `in_tx` once the client knows that
+//!   the queue is relayed. In a program that only defers, say so at its start:
 //!   `tasks.relay_to(&google).queues(["emails"]).declare()?`. Of a task that was stored unchecked
 //!   the relay makes a dead letter here. It knows the deadlines and backoffs of those types that
 //!   its own program has: link your tasks into it.
@@ -147,8 +147,8 @@
 //!   task of a queue was created, each refusal by Google is logged and waited for.
 //! - **Schedule times travel.** A task is created as soon as its time is less than 30 days ahead,
 //!   and waits here before.
-//! - **Delivery is at least once**: Google delivers a task again if an answer is lost, and it forgets
-//!   names after a day, so a relay that is away for longer may create a task twice.
+//! - **Delivery is at least once**: Google delivers a task again if an answer is lost, and it
+//!   forgets names after a day, so a relay that is away for longer may create a task twice.
 //! - **Deleting and purging** here reaches what is still here. A task that is being created at that
 //!   moment, or was before, is at Google: delete it with that client.
 //! - **Dead letters** of the push service may be kept in the same storage
@@ -187,20 +187,20 @@
 //!   each other. If the process dies at that moment, the workers' poll finds the task.
 //! - **Isolation.** `READ COMMITTED` and `REPEATABLE READ` are fully supported. A transaction at
 //!   `SERIALIZABLE` may fail at its commit, as Postgres says it may: repeat it.
-//! - **`complete_in` deletes the row of the task**, and waits if somebody deletes the task by hand at
-//!   that moment. The lease is renewed as long as the transaction is open, also where the handler
-//!   returns before: the outcome of the attempt is recorded once the transaction has ended, and a
-//!   warning names the task meanwhile. A worker that shuts down tries that until its grace time is
-//!   over.
+//! - **`complete_in` deletes the row of the task**, and waits if somebody deletes the task by
+//!   hand at that moment. The lease is renewed as long as the transaction is open, also where
+//!   the handler returns before: the outcome of the attempt is recorded once the transaction has
+//!   ended, and a warning names the task meanwhile. A worker that shuts down tries that until
+//!   its grace time is over.
 //! - **Failed statements.** A statement that the database refuses (a rule, a full disk) ends the
 //!   transaction, as it does in Postgres: roll it back. The refusals above are none of these.
 //!
 //! # SQLite: what is promised
 //!
 //! - **After an error the transaction is as it was before the call** and can go on: the statements
-//!   of a call are in a savepoint. If the error says that the transaction cannot go on, the database
-//!   has ended it as a whole, as SQLite does where, for example, the disk is full. A future of
-//!   `sqlx` that is dropped has stored all or nothing.
+//!   of a call are in a savepoint. If the error says that the transaction cannot go on, the
+//!   database has ended it as a whole, as SQLite does where, for example, the disk is full. A
+//!   future of `sqlx` that is dropped has stored all or nothing.
 //! - **`last_insert_rowid()` stays what it was**, so a task may be stored between the insert of an
 //!   order and the question for its number.
 //! - **Both must be in the main database** of the connection: SQLite commits attached files with a

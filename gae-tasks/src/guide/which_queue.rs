@@ -72,8 +72,8 @@
 //! | 50 callers beside a worker, end to end | 87,000 (0.69) | 12,000 (0.46) |
 //!
 //! An idle worker in another process begins with a task about 4 ms after the call of `defer` on
-//! Postgres; bare SQL with `LISTEN` takes about 2 ms. `cargo run --release --example bench` measures
-//! your own disk or server.
+//! Postgres; bare SQL with `LISTEN` takes about 2 ms. `cargo run --release --example bench`
+//! measures your own disk or server.
 //!
 //! # In development
 //!

@@ -55,7 +55,10 @@ impl Eq for Schema {}
 
 /// Why bytes or a text are not a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a schema{}: {reason}", .at.map(|at| format!(", at byte {at}")).unwrap_or_default())]
+#[error(
+    "this is not a schema{}: {reason}",
+    .at.map(|at| format!(", at byte {at}")).unwrap_or_default()
+)]
 pub struct SchemaError {
     reason: &'static str,
     /// The place in a text, in bytes.

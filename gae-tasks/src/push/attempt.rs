@@ -152,9 +152,12 @@ impl Delivery<'_> {
             return self.bury_tried_enough(envelope, &limits, &reported).await;
         }
         if limits.count() && !reported.is_counted {
-            log::say(
-                || tracing::warn!(id = %envelope.spec.id, "the queue does not number its requests: `max_attempts` is never reached"),
-            );
+            log::say(|| {
+                tracing::warn!(
+                    id = %envelope.spec.id,
+                    "the queue does not number its requests: `max_attempts` is never reached"
+                );
+            });
         }
         let context = self.context(envelope, routed, &reported, limits.made());
         if !self.has_room_for_payload(envelope, context.deadline(), &reported).await {

@@ -327,11 +327,18 @@ mod tests {
             let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
             let mut headers = HeaderMap::new();
             for name in ["taskretrycount", "tasketa", "taskname", "queuename"] {
-                headers.insert(http::HeaderName::try_from(format!("x-cloudtasks-{name}")).unwrap(), value.clone());
+                headers.insert(
+                    http::HeaderName::try_from(format!("x-cloudtasks-{name}")).unwrap(),
+                    value.clone(),
+                );
             }
             headers.insert("traceparent", value);
             let family = HeaderFamily::CloudTasks;
-            _ = (Reported::by(&headers, family), task_name(&headers, family), queue_name(&headers, family));
+            _ = (
+                Reported::by(&headers, family),
+                task_name(&headers, family),
+                queue_name(&headers, family),
+            );
         }
     }
 }

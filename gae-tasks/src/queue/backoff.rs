@@ -119,7 +119,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_jitter_is_at_most_a_tenth(number in any::<u128>(), attempt in any::<u32>(), nanos in any::<u64>()) {
+        fn the_jitter_is_at_most_a_tenth(
+            number in any::<u128>(),
+            attempt in any::<u32>(),
+            nanos in any::<u64>(),
+        ) {
             for pause in [Duration::from_nanos(nanos), Duration::from_secs(nanos), Duration::MAX] {
                 let added = jitter(id(number), attempt, pause);
                 prop_assert!(added <= pause / 10);

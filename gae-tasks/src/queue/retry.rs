@@ -298,7 +298,10 @@ mod tests {
     proptest! {
         #[test]
         fn backoff_grows_and_stays_in_bounds(
-            min in any::<u64>(), max in any::<u64>(), doublings in any::<u32>(), retry in 1..u32::MAX,
+            min in any::<u64>(),
+            max in any::<u64>(),
+            doublings in any::<u32>(),
+            retry in 1..u32::MAX,
         ) {
             let config = RetryConfig::new()
                 .with_min_backoff(Duration::from_nanos(min))
@@ -311,7 +314,11 @@ mod tests {
         }
 
         #[test]
-        fn a_retry_is_never_before_its_failure(made in any::<u32>(), now in any::<i64>(), first in any::<i64>()) {
+        fn a_retry_is_never_before_its_failure(
+            made in any::<u32>(),
+            now in any::<i64>(),
+            first in any::<i64>(),
+        ) {
             let now = Timestamp::from_micros(now);
             let attempts = Attempts::new(made, Timestamp::from_micros(first), None);
             if let Some(next) = RetryConfig::new().next(attempts, now) {

@@ -77,7 +77,8 @@ pub(super) fn advice(wanted: &str, given: &[&str]) -> String {
     if let Some(traits) = inner.and_then(|name| name.strip_prefix("dyn ")) {
         let traits: Vec<&str> = traits.split(" + ").map(last_segment).collect();
         return format!(
-            "add `.state::<Arc<dyn {}>>(Arc::new(..))` to its builder, as state is found by the type it is given as",
+            "add `.state::<Arc<dyn {}>>(Arc::new(..))` to its builder, as state is found by the \
+             type it is given as",
             traits.join(" + ")
         );
     }

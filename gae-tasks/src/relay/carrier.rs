@@ -112,9 +112,9 @@ impl Carrier {
         answer.map_err(|error| self.judge(&task.spec.queue, error))
     }
 
-    /// Creates a task that has failed before, here or at the destination: it was replayed, and the
-    /// name that it had there is blocked. So it is created as a copy, and the attempts before travel
-    /// along.
+    /// Creates a task that has failed before, here or at the destination: it was replayed, and
+    /// the name that it had there is blocked. So it is created as a copy, and the attempts
+    /// before travel along.
     async fn continue_life(&self, before: &TaskRecord, new: NewTask) -> Result<Deferred, Refused> {
         let (now, id, queue) = (self.clock.now(), new.spec.id, new.spec.queue.clone());
         match was_elsewhere(before) {

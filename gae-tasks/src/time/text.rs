@@ -240,7 +240,10 @@ mod tests {
         }
 
         #[test]
-        fn later_moments_of_four_digit_years_are_later_texts(a in 0..253_402_300_799_i64, b in 0..253_402_300_799_i64) {
+        fn later_moments_of_four_digit_years_are_later_texts(
+            a in 0..253_402_300_799_i64,
+            b in 0..253_402_300_799_i64,
+        ) {
             let text = |seconds| Timestamp::from_micros(seconds * SECOND).to_string();
             prop_assert_eq!(a.cmp(&b), text(a).cmp(&text(b)));
         }

@@ -143,7 +143,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_more_is_leased_than_can_start_soon(
-            concurrency in 1..2_000_usize, running in 0..2_000_usize, waiting in 0..2_000_usize, per_second in 0..100_000_usize,
+            concurrency in 1..2_000_usize, running in 0..2_000_usize, waiting in 0..2_000_usize,
+            per_second in 0..100_000_usize,
             has_urgent in any::<bool>(), is_urgent in any::<bool>(),
         ) {
             let load = Load { concurrency, running, waiting, has_urgent, is_urgent, per_second };

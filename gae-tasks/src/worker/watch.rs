@@ -219,9 +219,12 @@ mod tests {
         /// duration, and as soon as it is awake again, does not lose the lease to looks that are at
         /// least that far apart.
         #[test]
-        fn no_live_lease_is_taken(pauses in prop::collection::vec(0_u64..100_000, 1..60), millis in 1_000_u64..60_000) {
+        fn no_live_lease_is_taken(
+            pauses in prop::collection::vec(0_u64..100_000, 1..60), millis in 1_000_u64..60_000,
+        ) {
             let duration = Duration::from_millis(millis);
-            let (mut watch, mut now, mut extended, mut expires) = (Watch::default(), Duration::ZERO, Duration::ZERO, 0);
+            let (mut watch, mut expires) = (Watch::default(), 0);
+            let (mut now, mut extended) = (Duration::ZERO, Duration::ZERO);
             for pause in pauses {
                 watch.look(vec![held(expires, duration)], now, now);
                 prop_assert_eq!(watch.lost(), vec![]);

@@ -8,7 +8,8 @@ use gae_tasks_tests_fuzzed::{TARGETS, Target};
 static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let wanted = std::env::var("FUZZ_TARGET").unwrap_or_default();
     let found = TARGETS.iter().find(|target| target.name == wanted);
-    *found.unwrap_or_else(|| panic!("set FUZZ_TARGET to one of {:?}", TARGETS.iter().map(|target| target.name)))
+    let names = TARGETS.iter().map(|target| target.name);
+    *found.unwrap_or_else(|| panic!("set FUZZ_TARGET to one of {names:?}"))
 });
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (TARGET.check)(bytes));

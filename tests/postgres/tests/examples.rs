@@ -4,8 +4,8 @@ use std::process::{Command, Output};
 
 use gae_tasks_tests_postgres::{Cluster, Database};
 
-const BUILD: &str = "run all tests (`cargo test --workspace --all-features`), or build them before: \
-                     `cargo build -p gae-tasks-examples --features postgres --examples`";
+const BUILD: &str = "run all tests (`cargo test --workspace --all-features`), or build them \
+                     before: `cargo build -p gae-tasks-examples --features postgres --examples`";
 
 /// Runs an example, and returns what it wrote.
 async fn run(name: &'static str, arguments: &[&str], database: &Database) -> String {

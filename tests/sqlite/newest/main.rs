@@ -15,7 +15,8 @@ async fn main() -> Result<()> {
     let folder = Folder::new()?;
     kill_a_worker(&folder.file())?;
     let connection = rusqlite::Connection::open(folder.file())?;
-    let tasks: i64 = connection.query_row("SELECT count(*) FROM gae_tasks_task", [], |row| row.get(0))?;
+    let count = "SELECT count(*) FROM gae_tasks_task";
+    let tasks: i64 = connection.query_row(count, [], |row| row.get(0))?;
     check(tasks == 40, &format!("the file holds {tasks} tasks"))?;
     run_the_rest(&folder.file()).await?;
     store_in_a_transaction(&folder.file(), connection).await?;

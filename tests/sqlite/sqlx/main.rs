@@ -17,7 +17,8 @@ async fn main() -> Result<()> {
     let file = folder.file();
     kill_a_worker(&file)?;
     let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&file)).await?;
-    let tasks: i64 = sqlx::query_scalar("SELECT count(*) FROM gae_tasks_task").fetch_one(&pool).await?;
+    let count = sqlx::query_scalar("SELECT count(*) FROM gae_tasks_task");
+    let tasks: i64 = count.fetch_one(&pool).await?;
     check(tasks == 40, &format!("the file holds {tasks} tasks"))?;
     let (ran, wrote) = tokio::join!(run_the_rest(&file), write(&pool));
     ran?;

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use gae_tasks::backend::BoxFuture;
 use gae_tasks::{Clock, Now, SystemClock, Timestamp};
 
-/// The machine's wall clock plus the seconds in a file, or the storage's own clock while there is no
-/// file; the monotonic clock is the machine's.
+/// The machine's wall clock plus the seconds in a file, or the storage's own clock while there is
+/// no file; the monotonic clock is the machine's.
 #[derive(Debug, Clone)]
 pub struct FileClock(PathBuf);
 

@@ -46,9 +46,12 @@ macro_rules! spilling_conformance {
             differs in [
                 "a_new_task_has_no_past" => crate::spilled::a_new_task_has_no_past,
                 "a_large_payload_is_stored" => crate::spilled::a_large_payload_is_stored_apart,
-                "a_lease_brings_a_bounded_number_of_bytes" => crate::spilled::a_lease_brings_no_bytes,
-                "bytes_are_bounded_across_standings_and_lanes" => crate::spilled::no_bytes_are_counted_across_standings,
-                "payloads_are_listed_only_where_they_are_asked_for" => crate::spilled::payloads_are_listed_as_empty,
+                "a_lease_brings_a_bounded_number_of_bytes" =>
+                    crate::spilled::a_lease_brings_no_bytes,
+                "bytes_are_bounded_across_standings_and_lanes" =>
+                    crate::spilled::no_bytes_are_counted_across_standings,
+                "payloads_are_listed_only_where_they_are_asked_for" =>
+                    crate::spilled::payloads_are_listed_as_empty,
             ]
         );
     };

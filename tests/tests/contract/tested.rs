@@ -6,8 +6,8 @@ pub(crate) use file::Tested;
 #[cfg(not(feature = "sqlite"))]
 pub(crate) use memory::Tested;
 
-/// Whether calls are carried out in the order in which they are made, so that a call that was dropped
-/// is over when a later one returns.
+/// Whether calls are carried out in the order in which they are made, so that a call that was
+/// dropped is over when a later one returns.
 pub(crate) const ARE_IN_ORDER: bool = true;
 
 /// How many lives are lived.

@@ -78,7 +78,10 @@ impl Code {
     /// type.
     fn scan(&mut self, tokens: TokenStream) {
         let tokens: Vec<_> = tokens.into_iter().collect();
-        let is = |at: usize, c| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == c);
+        let is = |at: usize, c| match tokens.get(at) {
+            Some(TokenTree::Punct(punct)) => punct.as_char() == c,
+            _ => false,
+        };
         let mut at = 0;
         while at < tokens.len() {
             let mut path = Segments::new();

@@ -1,9 +1,10 @@
-//! The house rules that a machine can check: floors, circles, first sentences, the door.
+//! The house rules that a machine can check: floors, circles, first sentences, the door, width.
 
 mod circles;
 mod code;
 mod readme;
 mod uses;
+mod width;
 
 use std::fs;
 use std::path::Path;
@@ -28,6 +29,7 @@ const FLOORS: &[&[&str]] = &[
         "attributes",
         "envelope",
         "random",
+        "process",
         "text",
     ],
     &[

@@ -327,7 +327,8 @@ fn a_macro_is_used_by_name_and_from_the_root_where_it_is_exported() {
         ("lib.rs", "mod a; mod b; mod c;"),
         (
             "a.rs",
-            "macro_rules! local { () => {} } pub(crate) use local; #[macro_export] macro_rules! far { () => {} }",
+            "macro_rules! local { () => {} } pub(crate) use local; #[macro_export] macro_rules! \
+             far { () => {} }",
         ),
         ("b.rs", "use crate::a::local; local!();"),
         ("c.rs", "crate::far!();"),

@@ -148,7 +148,8 @@ async fn what_is_not_known_to_be_harmless_is_not_shown() {
     let error = record.args_json().unwrap_err().to_string();
     assert_eq!(
         error,
-        "the payload cannot be shown: what is sensitive in it is not known: read the task by a client"
+        "the payload cannot be shown: what is sensitive in it is not known: read the task by a \
+         client"
     );
     let tasks = stranger(&backend.clone().with(Operation::Sensitive, 1, Fault::Fail));
     assert!(matches!(tasks.describe(id).await, Err(Error::Storage { .. })));

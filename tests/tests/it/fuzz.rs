@@ -47,7 +47,11 @@ fn like_a_kept_one() -> impl Strategy<Value = (Target, Vec<u8>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 500,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn inputs_like_the_kept_ones_are_come_through((target, input) in like_a_kept_one()) {
@@ -55,7 +59,10 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_come_through(target in select(TARGETS), input in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_are_come_through(
+        target in select(TARGETS),
+        input in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
         (target.check)(&input);
     }
 }

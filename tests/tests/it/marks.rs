@@ -214,7 +214,8 @@ async fn upgrades_that_cannot_be_told_apart_or_traced_are_problems_of_a_consumer
         .with::<unusable::no_schema>();
     let traced = problems(registry.schemas().map(drop));
     let [twice, no_struct, no_schema] = &traced[..] else { panic!("{traced:?}") };
-    let of_twice = "upgrades `from_v1` and `from_renamed` take the same parameters, (from: String, to: String)";
+    let of_twice = "upgrades `from_v1` and `from_renamed` take the same parameters, (from: String, \
+                    to: String)";
     assert!(twice.contains(of_twice), "{twice}");
     let of_no_struct = "`from_pair` does not take a struct with named fields";
     assert!(no_struct.contains(of_no_struct), "{no_struct}");

@@ -12,7 +12,8 @@ macro_rules! edits {
     ($check:ident: $($name:ident { $($before:tt)* } => { $($after:tt)* })*) => {
         $(
             mod $name {
-                #![allow(dead_code, unreachable_pub, unused_variables, clippy::box_collection, clippy::boxed_local)]
+                #![allow(dead_code, unreachable_pub, unused_variables)]
+                #![allow(clippy::box_collection, clippy::boxed_local)]
                 pub(super) mod before {
                     #[allow(unused_imports)]
                     use super::super::{Deserialize, Serialize, deferred};

@@ -183,7 +183,8 @@ impl Log {
         first.sort();
         let (median, last) = (first[first.len() / 2], first[first.len() - 1]);
         println!(
-            "repeated: {running} tasks that ran at a kill, {unrecorded} whose outcome was not recorded yet"
+            "repeated: {running} tasks that ran at a kill, {unrecorded} whose outcome was not \
+             recorded yet"
         );
         println!(
             "from a kill to the next attempt at one of its tasks: {median:.1?} median, {last:.1?} \

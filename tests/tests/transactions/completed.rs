@@ -105,8 +105,8 @@ async fn assert_over(stage: &Stage) {
     let stats = stage.tasks.stats().await.unwrap();
     assert_eq!((stats.open(), stats.dead), (0, 0), "{stats:?}");
     let left = "SELECT (SELECT count(*) FROM gae_tasks_task) + (SELECT count(*) FROM \
-                gae_tasks_error) \
-                + (SELECT count(*) FROM gae_tasks_waiting) + (SELECT count(*) FROM gae_tasks_lease)";
+                gae_tasks_error) + (SELECT count(*) FROM gae_tasks_waiting) + (SELECT count(*) \
+                FROM gae_tasks_lease)";
     assert_eq!(number(&stage.application(), left), 0);
     let hours = "SELECT (until / 1000000 - unixepoch() + 1800) / 3600 FROM gae_tasks_name";
     assert_eq!(number(&stage.application(), hours), 24, "the name is blocked for a day");

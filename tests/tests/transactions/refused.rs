@@ -192,8 +192,8 @@ async fn a_file_that_another_connection_has_locked_is_told() {
 #[tokio::test]
 async fn a_database_that_refuses_a_row_takes_back_the_whole_call() {
     let stage = Stage::new().await;
-    let rule = "CREATE TRIGGER no_more AFTER INSERT ON gae_tasks_task \
-                WHEN (SELECT count(*) FROM gae_tasks_task) > 2 BEGIN SELECT raise(ABORT, 'no more'); END";
+    let rule = "CREATE TRIGGER no_more AFTER INSERT ON gae_tasks_task WHEN (SELECT count(*) FROM \
+                gae_tasks_task) > 2 BEGIN SELECT raise(ABORT, 'no more'); END";
     stage.application().execute_batch(rule).unwrap();
     let text = goes_on(&stage, |tx| {
         let tasks = ["a", "b", "c"].map(note::defer);

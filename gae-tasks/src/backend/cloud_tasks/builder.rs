@@ -307,8 +307,10 @@ impl CloudTasksBuilder {
                 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || more.contains(c))
         };
         if !is_plain(project, ":.") || !is_plain(location, "") {
-            problems
-                .push(format!("`{project}/{location}` does not name project and region, as `shop-prod/europe-west1` does"));
+            problems.push(format!(
+                "`{project}/{location}` does not name project and region, as \
+                 `shop-prod/europe-west1` does"
+            ));
         }
         let prefix = self.prefix.strip_prefix('/');
         if prefix.is_none_or(|rest| {
@@ -371,7 +373,9 @@ impl CloudTasksBuilder {
         }
         if self.background.is_some() && self.routing != Routing::default() {
             problems.push(
-                "a background service is of no use where all tasks go to one service: name one of the two".to_owned(),
+                "a background service is of no use where all tasks go to one service: name one of \
+                 the two"
+                    .to_owned(),
             );
         }
         problems
@@ -386,8 +390,8 @@ async fn google(endpoint: Option<String>, anonymous: bool) -> Result<Google, Err
     };
     let credentials = credentials.map_err(|error| {
         let problem = "has no credentials to ask with: set `GOOGLE_APPLICATION_CREDENTIALS`, use \
-                       `gcloud auth \
-                       application-default login`, or set `CLOUD_TASKS_EMULATOR_HOST` for a local server";
+                       `gcloud auth application-default login`, or set `CLOUD_TASKS_EMULATOR_HOST` \
+                       for a local server";
         failed(problem.to_owned(), error.into())
     })?;
     // `call` makes the retries.

@@ -135,7 +135,8 @@ pub(super) fn is_denied(failure: &Failure) -> bool {
 }
 
 fn has_code(failure: &Failure, code: Code) -> bool {
-    matches!(failure, Failure::Refused(error) if error.status().is_some_and(|status| status.code == code))
+    let Failure::Refused(error) = failure else { return false };
+    error.status().is_some_and(|status| status.code == code)
 }
 
 /// Returns a random number from 0 to 1: callers that failed together must not retry together.

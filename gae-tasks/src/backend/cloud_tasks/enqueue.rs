@@ -113,6 +113,7 @@ impl Shared {
 }
 
 fn not_tried() -> Error {
-    let problem = "was not asked to store the task, as it gave no answer for earlier tasks; the task is not stored";
+    let problem = "was not asked to store the task, as it gave no answer for earlier tasks; the \
+                   task is not stored";
     failed(problem.to_owned(), "the time limit passed for other tasks of the call".into())
 }

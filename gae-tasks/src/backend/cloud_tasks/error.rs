@@ -94,7 +94,8 @@ fn problem_of_task(sent: Sent<'_>, error: &GoogleError) -> String {
     match (error.status().map(|status| status.code), sent.target.service_account()) {
         (Some(Code::NotFound), Some(account)) if !names_queue(error) => {
             format!(
-                "finds no service account `{account}` to sign the tokens of `{kind}`: create it, or name another"
+                "finds no service account `{account}` to sign the tokens of `{kind}`: create it, \
+                 or name another"
             )
         }
         (Some(Code::PermissionDenied), Some(account)) => format!(
@@ -123,8 +124,8 @@ fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
     match (code, queue) {
         (Some(Code::NotFound), Some(queue)) => format!(
             "has no queue `{queue}` in {place}: create it (`client.put_queue(\"{queue}\", ..)`, or \
-             `gcloud tasks queues \
-             create {queue} --location={} --max-attempts=-1 --min-backoff=1s`); a new one needs up to a minute",
+             `gcloud tasks queues create {queue} --location={} --max-attempts=-1 \
+             --min-backoff=1s`); a new one needs up to a minute",
             place.location
         ),
         (Some(Code::PermissionDenied), _) => format!(
@@ -132,14 +133,19 @@ fn problem(asked: Asked<'_>, error: &GoogleError) -> String {
              permission `{permission}` \
              (role `{role}`), and see that the project exists and has the Cloud Tasks API enabled"
         ),
-        (Some(Code::Unauthenticated), _) | (None, _) if error.is_authentication() || code.is_some() => {
+        (Some(Code::Unauthenticated), _) | (None, _)
+            if error.is_authentication() || code.is_some() =>
+        {
             "does not know who asks: give this program credentials (`gcloud auth \
-             application-default login` on a \
-             developer's machine, a service account elsewhere; `CLOUD_TASKS_EMULATOR_HOST` for a local server)"
+             application-default login` on a developer's machine, a service account elsewhere; \
+             `CLOUD_TASKS_EMULATOR_HOST` for a local server)"
                 .to_owned()
         }
         (Some(Code::FailedPrecondition), Some(queue)) => {
-            format!("cannot do this to queue `{queue}` of {place} in its present state: the reason is below")
+            format!(
+                "cannot do this to queue `{queue}` of {place} in its present state: the reason is \
+                 below"
+            )
         }
         _ => format!("refuses this in {place}: the reason is below"),
     }

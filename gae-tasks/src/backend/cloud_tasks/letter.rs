@@ -139,10 +139,10 @@ impl Shared {
 
 fn missing(queue: &QueueName, letters: &QueueName, location: &str) -> String {
     format!(
-        "the queue `{letters}` for the dead letters of `{queue}` is missing: call `client.put_queue(\"{queue}\", ..)`, or \
-         `gcloud tasks queues create {letters} --location={location} --max-attempts=-1 \
-         --min-backoff=3600s \
-         --max-backoff=3600s` and `gcloud tasks queues pause {letters} --location={location}`"
+        "the queue `{letters}` for the dead letters of `{queue}` is missing: call \
+         `client.put_queue(\"{queue}\", ..)`, or `gcloud tasks queues create {letters} \
+         --location={location} --max-attempts=-1 --min-backoff=3600s --max-backoff=3600s` and \
+         `gcloud tasks queues pause {letters} --location={location}`"
     )
 }
 

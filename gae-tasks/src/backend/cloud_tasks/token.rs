@@ -28,7 +28,8 @@ impl Tokens {
         self.is_over = token.is_empty();
         if !self.is_over && !self.seen.insert(token.clone()) {
             let problem = format!(
-                "gives the same page of the list of {what} again and again: it ignores page tokens, as an emulator may"
+                "gives the same page of the list of {what} again and again: it ignores page \
+                 tokens, as an emulator may"
             );
             return Err(failed(problem, "the server repeats a page token".into()));
         }

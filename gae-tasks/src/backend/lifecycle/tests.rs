@@ -33,10 +33,20 @@ prop_compose! {
         refusals in 0..20_u32,
         refusers in prop::collection::vec(any::<u64>(), 0..12),
     ) -> Facts {
-        let refusers = refusers.into_iter().map(ReaderId::from_bits).fold(Refusers::NONE, Refusers::with);
+        let refusers =
+            refusers.into_iter().map(ReaderId::from_bits).fold(Refusers::NONE, Refusers::with);
         let first_attempt = (attempts > 0).then_some(began);
         Facts {
-            created, wait, attempts, first_attempt, lost_leases, lost_attempts, refusals, refusers, max_attempts, died: None,
+            created,
+            wait,
+            attempts,
+            first_attempt,
+            lost_leases,
+            lost_attempts,
+            refusals,
+            refusers,
+            max_attempts,
+            died: None,
         }
     }
 }
@@ -51,8 +61,11 @@ prop_compose! {
         (is_default, is_own_backoff) in any::<(bool, bool)>(),
         jitter_of in prop::option::of(any::<[u8; 16]>()),
     ) -> Rules {
-        let default = RetryConfig::new().with_max_attempts(max_attempts).with_max_retry_duration(max_retry_duration);
-        let given = default.clone().with_min_backoff(min_backoff).with_max_backoff(min_backoff + more);
+        let default = RetryConfig::new()
+            .with_max_attempts(max_attempts)
+            .with_max_retry_duration(max_retry_duration);
+        let given =
+            default.clone().with_min_backoff(min_backoff).with_max_backoff(min_backoff + more);
         let retry = if is_default { default } else { given };
         let jitter_of = jitter_of.map(TaskId::from_bytes);
         Rules { retry, is_own_backoff, jitter_of, max_lost_attempts, ends: None }
@@ -89,7 +102,11 @@ fn changed(change: &Change<'_>) -> Facts {
 
 proptest! {
     #[test]
-    fn what_is_done_is_over_and_what_is_released_goes_back(facts in facts(), rules in rules(), now in moment()) {
+    fn what_is_done_is_over_and_what_is_released_goes_back(
+        facts in facts(),
+        rules in rules(),
+        now in moment(),
+    ) {
         prop_assert_eq!(settle(facts, ended(&Verdict::Done), Some(&rules), now), Change::Over);
         prop_assert_eq!(settle(facts, ended(&Verdict::Release), Some(&rules), now), Change::Back);
     }
@@ -109,7 +126,11 @@ proptest! {
 
     #[test]
     fn what_a_task_was_deferred_with_never_changes(
-        facts in facts(), rules in rules(), verdict in verdict(), alone in any::<bool>(), now in moment(),
+        facts in facts(),
+        rules in rules(),
+        verdict in verdict(),
+        alone in any::<bool>(),
+        now in moment(),
     ) {
         let dead = Facts { died: Some(now), ..facts };
         let settled = match settle(facts, ended(&verdict), Some(&rules), now) {
@@ -117,15 +138,31 @@ proptest! {
             _ => facts,
         };
         let lost = changed(&lose(facts, alone, Some(&rules), now));
-        for after in [settled, lost, run_now(facts, false, now).unwrap(), replay(dead, now).unwrap(), bury(facts, 3, None, now)] {
-            prop_assert_eq!((after.created, after.max_attempts), (facts.created, facts.max_attempts));
+        for after in [
+            settled,
+            lost,
+            run_now(facts, false, now).unwrap(),
+            replay(dead, now).unwrap(),
+            bury(facts, 3, None, now),
+        ] {
+            prop_assert_eq!(
+                (after.created, after.max_attempts),
+                (facts.created, facts.max_attempts)
+            );
         }
     }
 
     #[test]
-    fn a_permanent_failure_makes_a_dead_letter(facts in facts(), rules in prop::option::of(rules()), now in moment()) {
+    fn a_permanent_failure_makes_a_dead_letter(
+        facts in facts(),
+        rules in prop::option::of(rules()),
+        now in moment(),
+    ) {
         let verdict = Verdict::Permanent { error: String::new() };
-        prop_assert_eq!(changed(&settle(facts, ended(&verdict), rules.as_ref(), now)).died, Some(now));
+        prop_assert_eq!(
+            changed(&settle(facts, ended(&verdict), rules.as_ref(), now)).died,
+            Some(now)
+        );
     }
 
     #[test]
@@ -140,13 +177,17 @@ proptest! {
 
     #[test]
     fn a_failed_task_dies_exactly_where_its_limits_are_reached(
-        facts in facts(), rules in rules(), after in prop::option::of(duration()), cap in prop::option::of(1..20_u32),
+        facts in facts(),
+        rules in rules(),
+        after in prop::option::of(duration()),
+        cap in prop::option::of(1..20_u32),
         now in moment(),
     ) {
         let verdict = Verdict::Retry { error: String::new(), after, max_attempts: cap };
         let failed = changed(&settle(facts, ended(&verdict), Some(&rules), now));
         let age = now.since(failed.first_attempt.unwrap());
-        let by_cap = [facts.max_attempts, cap].into_iter().flatten().any(|cap| failed.attempts >= cap);
+        let by_cap =
+            [facts.max_attempts, cap].into_iter().flatten().any(|cap| failed.attempts >= cap);
         let by_count = rules.retry.max_attempts().map(|most| failed.attempts >= most);
         let by_age = rules.retry.max_retry_duration().map(|most| age >= most);
         let limits: Vec<_> = [by_count, by_age].into_iter().flatten().collect();
@@ -160,7 +201,10 @@ proptest! {
     }
 
     #[test]
-    fn a_default_pause_grows_by_a_tenth_at_most_and_any_other_is_exact(rules in rules(), attempt in 1..40_u32) {
+    fn a_default_pause_grows_by_a_tenth_at_most_and_any_other_is_exact(
+        rules in rules(),
+        attempt in 1..40_u32,
+    ) {
         let exact = rules.retry.backoff(attempt);
         let pause = rules.pause(attempt, TypeBackoff::NONE);
         prop_assert!((exact..=exact + exact / 10).contains(&pause), "{:?} of {:?}", pause, exact);
@@ -176,15 +220,25 @@ proptest! {
     ) {
         let of_type = TypeBackoff { min: Some(min), max: Some(min + more) };
         let stated = rules.retry.clone().with_type_backoff(of_type).backoff(attempt);
-        let expected = if rules.is_own_backoff { rules.pause(attempt, TypeBackoff::NONE) } else { stated };
+        let expected =
+            if rules.is_own_backoff { rules.pause(attempt, TypeBackoff::NONE) } else { stated };
         prop_assert_eq!(rules.pause(attempt, of_type), expected);
     }
 
     #[test]
-    fn a_settlement_takes_the_backoff_of_the_type(facts in facts(), rules in rules(), now in moment()) {
+    fn a_settlement_takes_the_backoff_of_the_type(
+        facts in facts(),
+        rules in rules(),
+        now in moment(),
+    ) {
         let of_type = TypeBackoff { min: Some(SECOND * 7), max: None };
         let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
-        let failed = changed(&settle(facts, Ended { backoff: of_type, ..ended(&verdict) }, Some(&rules), now));
+        let failed = changed(&settle(
+            facts,
+            Ended { backoff: of_type, ..ended(&verdict) },
+            Some(&rules),
+            now,
+        ));
         if failed.died.is_none() {
             prop_assert_eq!(failed.wait.due(), now.plus(rules.pause(failed.attempts, of_type)));
         }
@@ -194,12 +248,18 @@ proptest! {
     fn a_task_that_answers_is_clear_again(facts in facts(), rules in rules(), now in moment()) {
         let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: None };
         let answered = changed(&settle(facts, ended(&verdict), Some(&rules), now));
-        prop_assert_eq!((answered.lost_leases, answered.lost_attempts, answered.standing()), (0, 0, Standing::Clear));
+        prop_assert_eq!(
+            (answered.lost_leases, answered.lost_attempts, answered.standing()),
+            (0, 0, Standing::Clear)
+        );
     }
 
     #[test]
     fn a_task_that_cannot_be_read_waits_for_a_minute_to_an_hour_and_is_not_charged(
-        facts in facts(), rules in prop::option::of(rules()), now in moment(), reader in any::<u64>(),
+        facts in facts(),
+        rules in prop::option::of(rules()),
+        now in moment(),
+        reader in any::<u64>(),
     ) {
         let reader = ReaderId::from_bits(reader);
         let verdict = Verdict::Unreadable { error: String::new(), reader };
@@ -208,7 +268,10 @@ proptest! {
         prop_assert_eq!(since, now);
         prop_assert!((SECOND * 60..=SECOND * 3600).contains(&until.since(now)));
         prop_assert_eq!(until.since(now), refusal_pause(facts.refusals + 1));
-        prop_assert_eq!((after.refusals, after.refusers), (facts.refusals + 1, facts.refusers.with(reader)));
+        prop_assert_eq!(
+            (after.refusals, after.refusers),
+            (facts.refusals + 1, facts.refusers.with(reader))
+        );
         prop_assert!(after.refusers.pauses(reader));
         let (refusals, refusers) = (facts.refusals, facts.refusers);
         prop_assert_eq!(Facts { wait: facts.wait, refusals, refusers, ..after }, facts);
@@ -223,7 +286,11 @@ proptest! {
 
     #[test]
     fn any_other_end_of_an_attempt_forgets_refusals_and_no_attempt_does(
-        facts in facts(), rules in prop::option::of(rules()), verdict in verdict(), alone in any::<bool>(), now in moment(),
+        facts in facts(),
+        rules in prop::option::of(rules()),
+        verdict in verdict(),
+        alone in any::<bool>(),
+        now in moment(),
     ) {
         if let Change::To { facts: after, .. } = settle(facts, ended(&verdict), rules.as_ref(), now)
             && verdict.is_of_an_attempt()
@@ -244,15 +311,24 @@ proptest! {
         let lost = changed(&change);
         let made = u32::from(alone);
         prop_assert_eq!(lost.lost_leases, facts.lost_leases + 1);
-        prop_assert_eq!((lost.attempts, lost.lost_attempts), (facts.attempts + made, facts.lost_attempts + made));
+        prop_assert_eq!(
+            (lost.attempts, lost.lost_attempts),
+            (facts.attempts + made, facts.lost_attempts + made)
+        );
         prop_assert_eq!(matches!(change, Change::To { error: Some(_), .. }), alone);
         prop_assert_eq!(lost.wait, facts.wait, "the task keeps its place");
-        let dies = alone && (lost.is_exhausted(&rules, None, now) || lost.lost_attempts >= rules.max_lost_attempts);
+        let dies = alone
+            && (lost.is_exhausted(&rules, None, now)
+                || lost.lost_attempts >= rules.max_lost_attempts);
         prop_assert_eq!(lost.died, dies.then_some(now));
     }
 
     #[test]
-    fn nobody_dies_by_rules_that_cannot_be_read(facts in facts(), alone in any::<bool>(), now in moment()) {
+    fn nobody_dies_by_rules_that_cannot_be_read(
+        facts in facts(),
+        alone in any::<bool>(),
+        now in moment(),
+    ) {
         let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: Some(1) };
         prop_assert_eq!(changed(&lose(facts, alone, None, now)).died, None);
         let failed = changed(&settle(facts, ended(&verdict), None, now));
@@ -261,14 +337,19 @@ proptest! {
 
     #[test]
     fn whatever_happens_no_task_is_tried_more_often_than_its_cap_says(
-        cap in 1..6_u32, events in prop::collection::vec((verdict(), any::<bool>(), any::<bool>()), 1..40), rules in rules(),
+        cap in 1..6_u32,
+        events in prop::collection::vec((verdict(), any::<bool>(), any::<bool>()), 1..40),
+        rules in rules(),
         now in moment(),
     ) {
         let (mut facts, mut now) = (Facts::new(Schedule::Now, Some(cap), now), now);
         for (verdict, is_lost, alone) in events {
             prop_assert!(facts.attempts < cap, "the task is never leased beyond its cap");
-            let change =
-                if is_lost { lose(facts, alone, Some(&rules), now) } else { settle(facts, ended(&verdict), Some(&rules), now) };
+            let change = if is_lost {
+                lose(facts, alone, Some(&rules), now)
+            } else {
+                settle(facts, ended(&verdict), Some(&rules), now)
+            };
             match change {
                 Change::Over => break,
                 Change::Back => {}
@@ -280,7 +361,10 @@ proptest! {
     }
 
     #[test]
-    fn a_task_that_is_to_run_now_is_due_and_keeps_an_earlier_place(facts in facts(), now in moment()) {
+    fn a_task_that_is_to_run_now_is_due_and_keeps_an_earlier_place(
+        facts in facts(),
+        now in moment(),
+    ) {
         let after = run_now(facts, false, now).unwrap();
         prop_assert!(after.wait.is_over(now) && !after.wait.is_timed());
         prop_assert_eq!(after.wait.due(), facts.wait.due().min(now));
@@ -289,36 +373,58 @@ proptest! {
         prop_assert_eq!(Facts { wait: facts.wait, refusals, refusers, ..after }, facts);
         prop_assert_eq!(run_now(facts, true, now), Err(error_text::RUNNING));
         for is_leased in [false, true] {
-            prop_assert_eq!(run_now(Facts { died: Some(now), ..facts }, is_leased, now), Err(error_text::DEAD));
+            prop_assert_eq!(
+                run_now(Facts { died: Some(now), ..facts }, is_leased, now),
+                Err(error_text::DEAD)
+            );
         }
     }
 
     #[test]
     fn a_replayed_task_begins_anew(facts in facts(), now in moment(), later in moment()) {
         prop_assert_eq!(replay(facts, now), Err(error_text::NOT_DEAD));
-        let new = Facts { created: facts.created, ..Facts::new(Schedule::Now, facts.max_attempts, later) };
+        let new = Facts {
+            created: facts.created,
+            ..Facts::new(Schedule::Now, facts.max_attempts, later)
+        };
         prop_assert_eq!(replay(Facts { died: Some(now), ..facts }, later), Ok(new));
         prop_assert!(new.wait.is_over(Timestamp::from_micros(0)), "whatever the clock says");
     }
 
     #[test]
-    fn a_buried_task_is_dead_and_tells_its_attempts(facts in facts(), made in any::<u32>(), now in moment()) {
+    fn a_buried_task_is_dead_and_tells_its_attempts(
+        facts in facts(),
+        made in any::<u32>(),
+        now in moment(),
+    ) {
         let dead = bury(facts, made, Some(now), now);
-        prop_assert_eq!((dead.died, dead.attempts, dead.first_attempt), (Some(now), made, Some(now)));
+        prop_assert_eq!(
+            (dead.died, dead.attempts, dead.first_attempt),
+            (Some(now), made, Some(now))
+        );
     }
 
     #[test]
-    fn a_task_without_a_time_waits_for_no_clock(now in moment(), clock in any::<i64>(), delay in duration()) {
+    fn a_task_without_a_time_waits_for_no_clock(
+        now in moment(),
+        clock in any::<i64>(),
+        delay in duration(),
+    ) {
         let clock = Timestamp::from_micros(clock);
         prop_assert!(Wait::scheduled(Schedule::Now, now).is_over(clock));
-        for schedule in [Schedule::At(now.plus(delay)), Schedule::After(delay + Duration::from_micros(1))] {
+        for schedule in
+            [Schedule::At(now.plus(delay)), Schedule::After(delay + Duration::from_micros(1))]
+        {
             let wait = Wait::scheduled(schedule, now);
             prop_assert_eq!(wait.is_over(clock), clock >= wait.due());
         }
     }
 
     #[test]
-    fn a_pause_that_begins_in_the_future_begins_anew_and_no_other_wait_changes(wait in wait(), now in moment()) {
+    fn a_pause_that_begins_in_the_future_begins_anew_and_no_other_wait_changes(
+        wait in wait(),
+        now in moment(),
+    ) {
         match (wait, wait.shortened(now)) {
             (Wait::Pause { until, since }, Some(shortened)) => {
                 prop_assert!(since > now);
@@ -337,7 +443,10 @@ proptest! {
     }
 
     #[test]
-    fn a_dead_letter_is_kept_for_exactly_as_long_as_its_queue_says(died in moment(), keep in duration()) {
+    fn a_dead_letter_is_kept_for_exactly_as_long_as_its_queue_says(
+        died in moment(),
+        keep in duration(),
+    ) {
         let queue = QueueConfig::new().with_dead_letter_retention(keep);
         prop_assert!(is_forgotten(died, &queue, died.plus(keep)));
         prop_assert!(!is_forgotten(died, &queue, died.plus(keep).minus(Duration::from_micros(1))));
@@ -345,7 +454,11 @@ proptest! {
     }
 
     #[test]
-    fn a_task_whose_storage_forgets_it_is_not_tried_again(facts in facts(), rules in rules(), now in moment()) {
+    fn a_task_whose_storage_forgets_it_is_not_tried_again(
+        facts in facts(),
+        rules in rules(),
+        now in moment(),
+    ) {
         let unlimited = RetryConfig::new().with_max_attempts(None);
         let facts = Facts { max_attempts: None, ..facts };
         let rules = Rules { retry: unlimited, ends: Some(now), ..rules };

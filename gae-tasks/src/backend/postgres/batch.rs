@@ -11,7 +11,7 @@ use super::error::{Fault, Problem};
 use super::limit::within;
 use super::name;
 use super::patience::Patience;
-use super::rows::{self, MOST, Receipt};
+use super::rows::{MOST, Receipt, Statement};
 use super::shared::Shared;
 use super::work::Work;
 use crate::backend::NewTask;
@@ -106,7 +106,10 @@ impl<'a> Batch<'a> {
             return Err(Fault::Moved);
         };
         let tasks: Vec<_> = self.tasks.iter().copied().zip(lanes.ids).collect();
-        let written = self.write(database, &mut work, &tasks, is_careful).await;
+        let written = match is_careful || self.has_names {
+            true => self.write(database, &mut work, &tasks, is_careful).await,
+            false => self.write_new(database, &mut work, &tasks).await,
+        };
         if written.as_ref().is_err_and(Fault::is_of_connection) {
             work.give_up();
         }
@@ -117,6 +120,29 @@ impl<'a> Batch<'a> {
             false => commit(database, work, xid).await.map(|()| None)?,
         };
         Ok((answers, receipt, next))
+    }
+
+    /// Stores tasks without names, none of which may be stored already.
+    async fn write_new(
+        &self,
+        database: &Database,
+        connection: &mut PgConnection,
+        laned: &[(&NewTask, i64)],
+    ) -> Result<(Answers, Option<Receipt>), Fault> {
+        let mut ranges = self.ranges().into_iter();
+        let mut statement = || {
+            let range = ranges.next()?;
+            Some(Statement::of_new(database, self.now, &laned[range]))
+        };
+        let (mut next, mut receipt) = (statement(), None);
+        while let Some(insert) = next {
+            let insert = within(PATIENCE, insert?.execute(&mut *connection));
+            // The next statement is made while the server is busy with this one.
+            let (inserted, made) = tokio::join!(insert, async { statement() });
+            (receipt, next) = (Some(inserted?), made);
+        }
+        let created = self.tasks.iter().map(|task| Ok(Deferred::new(task.spec.id, true)));
+        Ok((created.collect(), receipt))
     }
 
     async fn write(
@@ -179,7 +205,7 @@ impl<'a> Batch<'a> {
     ) -> Result<(Vec<Deferred>, Option<Receipt>), Fault> {
         let inserting = async {
             match is_careful {
-                false => self.insert(database, &mut *connection, tasks, false).await,
+                false => self.insert(database, &mut *connection, tasks).await,
                 true => self.insert_or_undo(database, &mut *connection, tasks).await,
             }
         };
@@ -191,15 +217,11 @@ impl<'a> Batch<'a> {
         database: &Database,
         connection: &mut PgConnection,
         tasks: &[(&NewTask, i64)],
-        may_be_stored: bool,
     ) -> Result<(Vec<Deferred>, Option<Receipt>), Fault> {
         if self.has_names {
             return name::insert(database, connection, self.now, tasks).await;
         }
-        let receipt = match may_be_stored {
-            true => rows::insert(database, connection, self.now, tasks).await?,
-            false => rows::insert_new(database, connection, self.now, tasks).await?,
-        };
+        let receipt = Statement::of(database, self.now, tasks)?.execute(connection).await?;
         let stored = tasks.iter().map(|(task, _)| Deferred::new(task.spec.id, true));
         Ok((stored.collect(), Some(receipt)))
     }
@@ -216,7 +238,7 @@ impl<'a> Batch<'a> {
                              CONSTRAINTS ALL DEFERRED";
         const UNDO: &str = "ROLLBACK TO SAVEPOINT gae_tasks_part";
         sqlx::raw_sql("SAVEPOINT gae_tasks_part").execute(&mut *connection).await?;
-        let inserted = self.insert(database, connection, tasks, true).await;
+        let inserted = self.insert(database, connection, tasks).await;
         let checked = match inserted {
             Ok(stored) => match sqlx::raw_sql(CHECK).execute(&mut *connection).await {
                 Ok(_) => Ok(stored),

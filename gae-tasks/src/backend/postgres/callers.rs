@@ -18,6 +18,13 @@ use crate::time::Now;
 /// while the other is written. With fewer, nothing would be left for those who run tasks.
 const ENOUGH: u32 = 3;
 
+/// For how long a flush waits for the next caller, in a transaction that has begun: a caller that
+/// stores one task after the other comes back at once, and need not wait for the beginning.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The same while another flush waits too: one is enough for callers that come now and then.
+const SHORT_PAUSE: Duration = Duration::from_millis(1);
+
 /// How many tasks wait at most.
 const WAITING: usize = 20_000;
 
@@ -82,9 +89,10 @@ impl Callers {
         self.most_running > 1 || self.is_waiting()
     }
 
-    /// Waits until somebody does, but not for longer than `limit`.
-    pub(super) async fn come(&self, limit: Duration) {
-        let _idle = Idle::new(self);
+    /// Waits until somebody does, but not for long.
+    pub(super) async fn come(&self) {
+        let idle = Idle::new(self);
+        let limit = if idle.is_only { PAUSE } else { SHORT_PAUSE };
         let coming = async {
             while !self.is_waiting() {
                 self.added.notified().await;
@@ -135,23 +143,32 @@ impl Callers {
 }
 
 /// Counts a flush as one that waits, until this is dropped.
-struct Idle<'a>(&'a Callers);
+struct Idle<'a> {
+    callers: &'a Callers,
+    /// Whether no other flush waited before.
+    is_only: bool,
+}
 
 impl<'a> Idle<'a> {
     fn new(callers: &'a Callers) -> Self {
-        callers.state().idle += 1;
-        Self(callers)
+        let mut state = callers.state();
+        state.idle += 1;
+        let is_only = state.idle == 1;
+        drop(state);
+        Self { callers, is_only }
     }
 }
 
 impl Drop for Idle<'_> {
     fn drop(&mut self) {
-        self.0.state().idle -= 1;
+        self.callers.state().idle -= 1;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::Instant;
+
     use super::*;
 
     /// Adds a caller without tasks, and returns whether a flush begins.
@@ -178,5 +195,21 @@ mod tests {
         assert!(!begins(&callers));
         drop(idle);
         assert!(begins(&callers));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_flush_that_waits_is_enough() {
+        let callers = Callers::new(8);
+        let first = async {
+            callers.come().await;
+            Instant::now()
+        };
+        let other = async {
+            callers.come().await;
+            Instant::now()
+        };
+        let began = Instant::now();
+        let (first, other) = tokio::join!(first, other);
+        assert_eq!((first - began, other - began), (PAUSE, SHORT_PAUSE));
     }
 }

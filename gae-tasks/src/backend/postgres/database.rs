@@ -44,8 +44,9 @@ macro_rules! begin {
     };
 }
 
-/// Begins a transaction: on a session, and behind a pooler. That gives each transaction a connection
-/// which others have used, so the transaction has the settings which sessions have otherwise.
+/// Begins a transaction: on a session, and behind a pooler. That gives each transaction
+/// a connection which others have used, so the transaction has the settings which
+/// sessions have otherwise.
 const BEGIN: [&str; 2] = begin!("");
 
 /// Begins a transaction that waits for a lock only for a moment.
@@ -73,8 +74,8 @@ pub(super) struct Database {
     /// Whether a pooler gives each transaction another connection.
     is_pooled: bool,
     epochs: Epochs,
-    /// Statements for another schema than the default, by the address and the length of their text: a
-    /// text may be the beginning of another one.
+    /// Statements for another schema than the default, by the address and the length of their text:
+    /// a text may be the beginning of another one.
     texts: Mutex<HashMap<(usize, usize), Arc<str>>>,
 }
 

@@ -34,8 +34,8 @@ impl Epochs {
         self.epoch().number += 1;
     }
 
-    /// Ends the epoch if a connection leads to another server than the one before, as the start time
-    /// shows. Returns whether it does.
+    /// Ends the epoch if a connection leads to another server than the one before, as the start
+    /// time shows. Returns whether it does.
     pub(super) fn meet(&self, started: i64) -> bool {
         let mut epoch = self.epoch();
         let is_another = epoch.started != Some(started);

@@ -209,12 +209,13 @@ fn of_code(code: &str) -> &'static str {
             ": the database does not exist; create it (`createdb`), or name another in the URL"
         }
         "42501" => {
-            ": the role of the URL lacks a right; it needs USAGE on the schema, and SELECT, INSERT, \
-             UPDATE and DELETE on all its tables"
+            ": the role of the URL lacks a right; it needs USAGE on the schema, and SELECT, \
+             INSERT, UPDATE and DELETE on all its tables"
         }
         "25006" => ": the server takes no writes, it is a standby; name the primary in the URL",
         "57014" => {
-            ": a statement was cancelled; if by `statement_timeout`, raise it for the role of the URL"
+            ": a statement was cancelled; if by `statement_timeout`, raise it for the role of the \
+             URL"
         }
         "55P03" => ": a lock was not to be had in time (`lock_timeout`); something else holds it",
         "53300" => {

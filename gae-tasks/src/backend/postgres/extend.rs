@@ -29,8 +29,8 @@ macro_rules! extend {
             " ORDER BY l.task FOR UPDATE OF l",
             $how,
             "), extended AS (UPDATE gae_tasks.lease l SET expires = CASE WHEN m.now > \
-             9223372036854775807 - $4::bigint THEN 9223372036854775807 ELSE m.now + $4::bigint END, \
-             duration = $4::bigint, holder = $5::bigint FROM held h CROSS JOIN moment m WHERE \
+             9223372036854775807 - $4::bigint THEN 9223372036854775807 ELSE m.now + $4::bigint \
+             END, duration = $4::bigint, holder = $5::bigint FROM held h CROSS JOIN moment m WHERE \
              l.task = h.task RETURNING l.task, l.token) SELECT task, token, true FROM extended \
              UNION ALL SELECT l.task, l.token, false FROM unnest($2::uuid[], $3::bigint[]) AS \
              n(task, token) JOIN gae_tasks.lease l ON l.task = n.task AND l.token = n.token"

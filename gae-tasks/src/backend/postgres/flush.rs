@@ -23,15 +23,11 @@ const SMALL: (usize, usize) = (100, 256 * 1024);
 /// For how long a flush keeps its connection, so that others who wait for one get it in their turn.
 const TURN: Duration = Duration::from_millis(50);
 
-/// For how long a flush waits for the next caller, in a transaction that has begun: a caller that
-/// stores one task after the other comes back at once.
-const PAUSE: Duration = Duration::from_millis(1);
-
 /// What a caller brings: the moment and its tasks.
 pub(super) type Brought = (Now, Vec<NewTask>);
 
-/// Stores tasks together with those of other callers. Returns the tasks if there are none or many, if
-/// some have names, or if too many wait already.
+/// Stores tasks together with those of other callers. Returns the tasks if there are none or many,
+/// if some have names, or if too many wait already.
 pub(super) fn join(
     shared: &Arc<Shared>,
     runtime: &Handle,
@@ -78,7 +74,7 @@ async fn flush(mut turn: Turn) {
     let (mut open, mut begun) = (None::<Work>, Instant::now());
     loop {
         if open.is_some() {
-            turn.shared.callers.come(PAUSE).await;
+            turn.shared.callers.come().await;
         }
         let Some(callers) = turn.take() else {
             // Nothing was written, so a fault is of no matter; a rollback would count as a failure.

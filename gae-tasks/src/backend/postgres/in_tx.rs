@@ -1,8 +1,8 @@
 //! Tasks in a transaction of the application's own: stored, or completed, when it commits.
 //!
-//! The rows that tasks share are committed before, on this crate's own connections, so a transaction
-//! that stays open holds up no other task. A name is taken in a savepoint, because another open
-//! transaction may hold it.
+//! The rows that tasks share are committed before, on this crate's own connections, so a
+//! transaction that stays open holds up no other task. A name is taken in a savepoint, because
+//! another open transaction may hold it.
 
 mod complete;
 mod names;

@@ -18,6 +18,7 @@ use super::scan::scan;
 use super::shared::Shared;
 use crate::backend::readers::{Answer, Question};
 use crate::backend::{Lease, Leased, Standing};
+use crate::time::Now;
 
 /// How soon to look again where tasks are due that could not be taken: others have just locked
 /// them, to take or to change them.
@@ -67,14 +68,17 @@ struct Answered {
     isolated: bool,
 }
 
-/// Takes what the last scan has found, if it can be used again, or else what scans find now, until
-/// the lease is full or nothing is left.
+/// Takes what is guessed, or what the last scan has found, if it can be used again, or else what
+/// scans find now.
 async fn take_due(
     shared: &Shared,
     connection: &mut PgConnection,
     request: &Lease,
     leasing: &mut Leasing<'_>,
 ) -> Result<Result<Answered, Vec<Question>>, Fault> {
+    if let Some(answered) = take_guessed(shared, connection, request, leasing).await? {
+        return Ok(Ok(answered));
+    }
     if let Some(mut look) = shared.looks.recall(request) {
         leasing.take(connection, &mut look.choice).await?;
         if leasing.is_full() {
@@ -91,7 +95,15 @@ async fn take_due(
             return Ok(Err(questions));
         }
         isolated |= leaves_isolated(request, &look.choice);
+        if look.choice.is_empty() {
+            shared.guesses.found_nothing(request);
+        }
         let pass = leasing.take(connection, &mut look.choice).await?;
+        if pass.has_taken() && asks_again(request) {
+            found(shared, request, leasing, &look.choice);
+            shared.looks.keep(request, look);
+            return Ok(Ok(Answered { next: Some(Duration::ZERO), isolated }));
+        }
         let is_enough = leasing.is_full() && !look.is_cheap(request);
         if !pass.may_go_on() || is_enough || scans >= MOST_SCANS {
             let mut answered = answered(request, &look);
@@ -102,6 +114,42 @@ async fn take_due(
             shared.looks.keep(request, look);
             return Ok(Ok(Answered { isolated, ..answered }));
         }
+    }
+}
+
+/// Takes from where the last task was found, if nothing was due since.
+async fn take_guessed(
+    shared: &Shared,
+    connection: &mut PgConnection,
+    request: &Lease,
+    leasing: &mut Leasing<'_>,
+) -> Result<Option<Answered>, Fault> {
+    if !asks_again(request) {
+        return Ok(None);
+    }
+    let guess = shared.guesses.choice(request).filter(|guess| {
+        // The lane may have been that of another server.
+        guess.queues.iter().flatten().all(|source| shared.catalogue.is_stored(source.lane.id))
+    });
+    let Some(mut choice) = guess else { return Ok(None) };
+    let pass = leasing.take(connection, &mut choice).await?;
+    if !pass.has_taken() {
+        return Ok(None);
+    }
+    found(shared, request, leasing, &choice);
+    Ok(Some(Answered { next: Some(Duration::ZERO), isolated: false }))
+}
+
+/// Whether the worker may be told to ask again at once for what is left, so that it need not wait
+/// for another scan before its tasks start. A worker with a clock of its own would ask for the same
+/// moment.
+fn asks_again(request: &Lease) -> bool {
+    request.now == Now::Storage
+}
+
+fn found(shared: &Shared, request: &Lease, leasing: &Leasing<'_>, choice: &Choice) {
+    if let Some(last) = leasing.last() {
+        shared.guesses.found(request, choice.changes, last.clone());
     }
 }
 

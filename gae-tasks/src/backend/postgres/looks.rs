@@ -1,14 +1,14 @@
 //! What leases remember from one to the next.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::asker::Asker;
 use super::choice::Choice;
 use super::database::Database;
 use super::unreadable;
-use crate::backend::{Lease, Routes};
-use crate::queue::QueueName;
+use crate::backend::Lease;
 use crate::time::{Now, Timestamp};
 
 /// A scan that costs less is made for every lease.
@@ -36,9 +36,7 @@ pub(super) struct Look {
     pub(super) choice: Choice,
     /// The latest schedule time of tasks that counted as due at the scan.
     pub(super) until: Timestamp,
-    ahead: Duration,
-    queues: Arc<BTreeSet<QueueName>>,
-    routes: Routes,
+    asker: Asker,
     begun: Instant,
     cost: Duration,
 }
@@ -46,24 +44,13 @@ pub(super) struct Look {
 impl Look {
     /// Creates a look that began at `begun`, when tasks until `until` counted as due, and ends now.
     pub(super) fn new(request: &Lease, choice: Choice, until: Timestamp, begun: Instant) -> Self {
-        let (queues, routes) = (Arc::clone(&request.queues), request.routes.clone());
-        Self { choice, until, ahead: request.ahead, queues, routes, begun, cost: begun.elapsed() }
+        Self { choice, until, asker: Asker::of(request), begun, cost: begun.elapsed() }
     }
 
     /// Whether every lease can afford such a look. A worker with a clock of its own can: it would
     /// not notice that time passes.
     pub(super) fn is_cheap(&self, request: &Lease) -> bool {
         self.cost < CHEAP || request.now != Now::Storage
-    }
-
-    fn is_of(&self, request: &Lease) -> bool {
-        let is_same = match (&self.routes, &request.routes) {
-            (Routes::Any, Routes::Any) => true,
-            (Routes::Only(one), Routes::Only(other)) => Arc::ptr_eq(one, other),
-            (Routes::Read(one), Routes::Read(other)) => Arc::ptr_eq(one, other),
-            _ => false,
-        };
-        is_same && self.ahead == request.ahead && Arc::ptr_eq(&self.queues, &request.queues)
     }
 
     fn is_fresh(&self) -> bool {
@@ -81,7 +68,7 @@ impl Looks {
     pub(super) fn recall(&self, request: &Lease) -> Option<Look> {
         let mut known = self.known();
         known.looks.retain(Look::is_fresh);
-        let place = known.looks.iter().position(|look| look.is_of(request))?;
+        let place = known.looks.iter().position(|look| look.asker.asks(request))?;
         Some(known.looks.swap_remove(place))
     }
 
@@ -89,7 +76,7 @@ impl Looks {
     pub(super) fn keep(&self, request: &Lease, look: Look) {
         if !look.is_cheap(request) {
             let mut known = self.known();
-            known.looks.retain(|other| !other.is_of(request));
+            known.looks.retain(|other| !other.asker.asks(request));
             known.looks.truncate(MOST - 1);
             known.looks.push(look);
         }

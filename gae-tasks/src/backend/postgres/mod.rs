@@ -2,6 +2,7 @@
 
 mod absence;
 mod admin;
+mod asker;
 mod batch;
 mod bury;
 mod callers;
@@ -18,6 +19,7 @@ mod error;
 mod extend;
 mod fates;
 mod flush;
+mod guess;
 mod home;
 mod in_tx;
 mod lane;

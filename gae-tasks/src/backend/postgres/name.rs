@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::database::{Database, at, moment};
 use super::error::Fault;
-use super::rows::{self, Receipt};
+use super::rows::{Receipt, Statement};
 use super::task::{id, uuid};
 use crate::backend::NewTask;
 use crate::backend::lifecycle::{Holder, refuse_name};
@@ -94,7 +94,8 @@ pub(super) async fn insert(
         let taken = take(database, connection, now, tasks, first).await?;
         if !taken.is_empty() {
             let rows: Vec<_> = taken.iter().map(|place| tasks[*place]).collect();
-            receipt = Some(rows::insert(database, connection, now, &rows).await?);
+            let insert = Statement::of(database, now, &rows)?;
+            receipt = Some(insert.execute(connection).await?);
         }
         for place in taken {
             answers[place] = Some(Deferred::new(tasks[place].0.spec.id, true));

@@ -17,8 +17,9 @@ use super::presence::Presence;
 use crate::log;
 use crate::random;
 
-/// The least time between two notifications of a process.
-const INTERVAL: Duration = Duration::from_millis(1);
+/// The least time between two notifications of a process. Each costs about as much as a flush, so
+/// while many tasks are stored one after the other, a notification is about many of them.
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// A notification may take up to this part of the time.
 const SHARE: u32 = 4;

@@ -12,6 +12,7 @@ use super::committed::Committed;
 use super::database::Database;
 use super::epoch::Epochs;
 use super::error::Fault;
+use super::guess::Guesses;
 use super::looks::Looks;
 use super::news::News;
 use super::pool::{self, Pool, Suspicion};
@@ -52,6 +53,7 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
         database,
         catalogue: Catalogue::new(epochs),
         looks: Looks::default(),
+        guesses: Guesses::default(),
         strays: Strays::default(),
         wakeups,
         news,

@@ -32,8 +32,8 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Creates a pool of up to `most` connections, each of which is made when it is needed. The place
-    /// is the database's, for errors: it never shows the password.
+    /// Creates a pool of up to `most` connections, each of which is made when it is needed. The
+    /// place is the database's, for errors: it never shows the password.
     pub(super) fn new(
         options: PgConnectOptions,
         most: u32,

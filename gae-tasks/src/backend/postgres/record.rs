@@ -64,7 +64,8 @@ pub(super) fn read_all<'a>(
 
 /// Reports the parts of a task that cannot be read.
 fn report(database: &Database, row: &PgRow, task: &Task) {
-    let is_stored = |column: usize| !matches!(row.try_get_raw(column), Ok(value) if sqlx::ValueRef::is_null(&value));
+    let is_stored =
+        |column: usize| !row.try_get_raw(column).is_ok_and(|value| sqlx::ValueRef::is_null(&value));
     let is_damaged = |bytes: &Vec<u8>| {
         version::decode::<crate::queue::RetryConfig>(bytes) == Err(Unread::Damaged)
     };

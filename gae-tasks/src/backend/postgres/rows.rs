@@ -108,39 +108,39 @@ pub(super) struct Receipt {
     pub(super) queue_changes: i64,
 }
 
-/// Stores tasks in these lanes. A task that is stored already, or twice among these, is stored
-/// once.
-pub(super) async fn insert(
-    database: &Database,
-    connection: &mut PgConnection,
-    now: Now,
-    tasks: &[(&NewTask, i64)],
-) -> Result<Receipt, Fault> {
-    let rows = Rows::of(tasks.iter().copied())?;
-    receipt(rows.bind(database.prepared(INSERT), now), connection).await
-}
+/// A statement that stores tasks.
+pub(super) struct Statement<'q>(Query<'q, Postgres, PgArguments>);
 
-/// Stores tasks in these lanes, by a cheaper statement if all of them are plain. That fails if a
-/// task is stored already.
-pub(super) async fn insert_new(
-    database: &Database,
-    connection: &mut PgConnection,
-    now: Now,
-    tasks: &[(&NewTask, i64)],
-) -> Result<Receipt, Fault> {
-    if !tasks.iter().all(|(task, _)| is_plain(task)) {
-        return insert(database, connection, now, tasks).await;
+impl<'q> Statement<'q> {
+    /// Returns the statement that stores tasks in these lanes. A task that is stored already, or
+    /// twice among these, is stored once.
+    pub(super) fn of<'a: 'q>(
+        database: &Database,
+        now: Now,
+        tasks: &[(&'a NewTask, i64)],
+    ) -> Result<Self, Fault> {
+        let rows = Rows::of(tasks.iter().copied())?;
+        Ok(Self(rows.bind(database.prepared(INSERT), now)))
     }
-    let query = bind_plain(database.prepared(INSERT_PLAIN), now, tasks.iter().copied());
-    receipt(query, connection).await
-}
 
-async fn receipt(
-    query: Query<'_, Postgres, PgArguments>,
-    connection: &mut PgConnection,
-) -> Result<Receipt, Fault> {
-    let row = query.fetch_one(connection).await?;
-    Ok(Receipt { xid: row.try_get(0)?, queue_changes: row.try_get(1)? })
+    /// Like [`of`](Self::of), a cheaper statement if all tasks are plain. That fails if a task is
+    /// stored already.
+    pub(super) fn of_new<'a: 'q>(
+        database: &Database,
+        now: Now,
+        tasks: &[(&'a NewTask, i64)],
+    ) -> Result<Self, Fault> {
+        if !tasks.iter().all(|(task, _)| is_plain(task)) {
+            return Self::of(database, now, tasks);
+        }
+        Ok(Self(bind_plain(database.prepared(INSERT_PLAIN), now, tasks.iter().copied())))
+    }
+
+    /// Stores the tasks.
+    pub(super) async fn execute(self, connection: &mut PgConnection) -> Result<Receipt, Fault> {
+        let row = self.0.fetch_one(connection).await?;
+        Ok(Receipt { xid: row.try_get(0)?, queue_changes: row.try_get(1)? })
+    }
 }
 
 /// Binds the moment and plain tasks with their lanes to the arguments `$1` to `$4`.

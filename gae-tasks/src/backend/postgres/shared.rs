@@ -9,6 +9,7 @@ use super::catalogue::Catalogue;
 use super::committed::Committed;
 use super::database::Database;
 use super::error::Fault;
+use super::guess::Guesses;
 use super::looks::Looks;
 use super::news::News;
 use super::presence::Presence;
@@ -21,6 +22,7 @@ pub(super) struct Shared {
     pub(super) database: Arc<Database>,
     pub(super) catalogue: Catalogue,
     pub(super) looks: Looks,
+    pub(super) guesses: Guesses,
     pub(super) strays: Strays,
     /// Changes whenever a task may have become due.
     pub(super) wakeups: watch::Sender<u64>,

@@ -1,5 +1,5 @@
-//! Tasks that neither wait nor are leased nor are dead: this crate never leaves a task so, but a row
-//! can be lost.
+//! Tasks that neither wait nor are leased nor are dead: this crate never leaves a task so,
+//! but a row can be lost.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -28,8 +28,8 @@ enum Found {
     Other,
 }
 
-/// Makes the schema and its tables, if they are missing, and returns the random number of the tables.
-/// Concurrent starts wait for each other.
+/// Makes the schema and its tables, if they are missing, and returns the random number of the
+/// tables. Concurrent starts wait for each other.
 ///
 /// # Errors
 /// [`Fault::Unfit`] if there are tables that this program does not know, or if they are missing and

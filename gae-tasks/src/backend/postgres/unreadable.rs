@@ -16,7 +16,10 @@ pub(super) fn task(database: &Database, id: TaskId) {
     if is_news(database, "task", id) {
         let place = database.place();
         log::say(|| {
-            tracing::error!(%id, place, "the task cannot be read and is skipped: delete the task, or update gae-tasks here");
+            tracing::error!(
+                %id, place,
+                "the task cannot be read and is skipped: delete the task, or update gae-tasks here"
+            );
         });
     }
 }
@@ -37,12 +40,14 @@ pub(super) fn queue(database: &Database, queue: &str, unread: Unread) {
             Unread::Newer => tracing::error!(
                 queue,
                 place,
-                "a newer version of gae-tasks configured the queue, so its tasks are not run here: update this program"
+                "a newer version of gae-tasks configured the queue, so its tasks are not run here: \
+                 update this program"
             ),
             Unread::Damaged => tracing::error!(
                 queue,
                 place,
-                "the configuration of the queue cannot be read, so its tasks are not run: `put_queue` it again"
+                "the configuration of the queue cannot be read, so its tasks are not run: \
+                 `put_queue` it again"
             ),
         });
     }
@@ -52,9 +57,12 @@ pub(super) fn queue(database: &Database, queue: &str, unread: Unread) {
 pub(super) fn row(database: &Database, table: &'static str, row: impl Display) {
     if is_news(database, table, &row) {
         let place = database.place();
-        log::say(
-            || tracing::error!(table, %row, place, "a row cannot be read and is skipped: delete or repair the row"),
-        );
+        log::say(|| {
+            tracing::error!(
+                table, %row, place,
+                "a row cannot be read and is skipped: delete or repair the row"
+            );
+        });
     }
 }
 
@@ -63,7 +71,11 @@ pub(super) fn refused(database: &Database, id: TaskId, refusal: &Fault) {
     if is_news(database, "refused", id) {
         let (place, code) = (database.place(), refusal.code());
         log::say(|| {
-            tracing::error!(%id, place, code, "a rule of the database forbids changing the task: drop the rule, or repair the task");
+            tracing::error!(
+                %id, place, code,
+                "a rule of the database forbids changing the task: drop the rule, or repair the \
+                 task"
+            );
         });
     }
 }

@@ -117,8 +117,8 @@ fn all_of(connection: &Connection, queue: &QueueName) -> Result<HeldTasks, Fault
 
 pub(super) const HOLDS: &str = "SELECT 1 FROM gae_tasks_lane l WHERE l.queue = ?1 AND (EXISTS \
                      (SELECT 1 FROM gae_tasks_waiting w CROSS JOIN gae_tasks_task t ON t.id = \
-                     w.task WHERE w.lane = l.id) \
-                     OR EXISTS (SELECT 1 FROM gae_tasks_task t WHERE t.lane = l.id AND t.died IS NOT NULL))";
+                     w.task WHERE w.lane = l.id) OR EXISTS (SELECT 1 FROM gae_tasks_task t WHERE \
+                     t.lane = l.id AND t.died IS NOT NULL))";
 
 /// Whether a task of a queue waits, is leased or is dead, according to the small tables.
 fn holds_any(connection: &Connection, queue: &QueueName) -> Result<bool, Fault> {

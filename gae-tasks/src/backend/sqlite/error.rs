@@ -140,7 +140,8 @@ impl fmt::Display for Problem {
             Fault::Stopped => {
                 write!(
                     f,
-                    "has stopped for `{file}` after an internal error: open it again (stored tasks are safe)"
+                    "has stopped for `{file}` after an internal error: open it again (stored tasks \
+                     are safe)"
                 )
             }
         }
@@ -166,13 +167,15 @@ fn sql_problem(f: &mut fmt::Formatter<'_>, file: &File, code: Option<ErrorCode>)
         Some(ErrorCode::DiskFull) => {
             write!(
                 f,
-                "finds no room for `{file}`: free space on its disk; nothing of this call was stored"
+                "finds no room for `{file}`: free space on its disk; nothing of this call was \
+                 stored"
             )
         }
         Some(ErrorCode::DatabaseCorrupt) => {
             write!(
                 f,
-                "finds `{file}` damaged: restore it from a backup, or move it away to start with a new one"
+                "finds `{file}` damaged: restore it from a backup, or move it away to start with a \
+                 new one"
             )
         }
         Some(ErrorCode::NotADatabase) => {
@@ -186,8 +189,8 @@ fn cut_off(f: &mut fmt::Formatter<'_>, path: &Path, how: &str) -> fmt::Result {
     write!(
         f,
         "is cut off from its database: `{}` was {how} while it was open; put the same file back, \
-         or restart this \
-         program to go on with what is there (what this call was to change may be in the file that is gone)",
+         or restart this program to go on with what is there (what this call was to change may be \
+         in the file that is gone)",
         path.display()
     )
 }

@@ -23,7 +23,8 @@ pub(super) const ROW: &str =
     "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id = ?1";
 
 /// Selects all rows of a token; for leases that are not in the first row.
-pub(super) const OF_TOKEN: &str = "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
+pub(super) const OF_TOKEN: &str = "SELECT id, expires, duration, session, alone, tasks FROM \
+                                   gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
 
 pub(super) const ALL: &str =
     "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease";

@@ -32,12 +32,12 @@ pub(super) const READ: &str = "SELECT due, task, since FROM gae_tasks_waiting WH
 /// taken.
 pub(super) const WITH_TASKS: &str = "SELECT w.due, w.task, w.since, t.name, t.schedule_time, \
                                      t.attempts, t.deadline, t.attributes, t.payload, t.retry, \
-                                     t.max_attempts, t.first_attempt, t.lost_leases FROM gae_tasks_waiting w LEFT \
-                                     JOIN gae_tasks_task t ON t.id = w.task WHERE w.lane = ?1 AND \
-                                     w.standing = ?2 AND w.timed = ?3 AND w.due <= ?4 AND (w.due, \
-                                     w.task) > (?5, ?6) AND typeof(w.due) = 'integer' AND \
-                                     typeof(w.task) = 'blob' \
-                                     AND length(w.task) = 16 ORDER BY w.due, w.task";
+                                     t.max_attempts, t.first_attempt, t.lost_leases FROM \
+                                     gae_tasks_waiting w LEFT JOIN gae_tasks_task t ON t.id = \
+                                     w.task WHERE w.lane = ?1 AND w.standing = ?2 AND w.timed = ?3 \
+                                     AND w.due <= ?4 AND (w.due, w.task) > (?5, ?6) AND \
+                                     typeof(w.due) = 'integer' AND typeof(w.task) = 'blob' AND \
+                                     length(w.task) = 16 ORDER BY w.due, w.task";
 
 /// The tasks that a lease has taken so far, and how each of them waited.
 pub(super) struct Catch<'a> {
@@ -86,8 +86,8 @@ fn put_off(
 ) -> Result<(), Fault> {
     const UNREFUSED: &str = "SELECT coalesce((SELECT other.id FROM gae_tasks_lane own CROSS JOIN \
                              gae_tasks_lane other ON other.queue = own.queue AND other.kind = \
-                             own.kind AND other.shape = own.shape \
-                             AND other.version = own.version AND other.refusers = x'' WHERE own.id = ?1), ?1)";
+                             own.kind AND other.shape = own.shape AND other.version = own.version \
+                             AND other.refusers = x'' WHERE own.id = ?1), ?1)";
     const PUT_OFF_UNTIL: &str =
         "UPDATE gae_tasks_task SET schedule_time = ?2, lane = ?3 WHERE id = ?1";
     let later = now.plus(PUT_OFF);

@@ -1,10 +1,10 @@
 //! The process that opened a file: SQLite does not survive a fork, so a child must not use
 //! inherited connections.
 
-use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::Fault;
+use crate::process;
 
 /// The process that has files open (upper half), and the number of its open files (lower half).
 ///

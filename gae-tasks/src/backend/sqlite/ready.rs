@@ -34,8 +34,8 @@ pub(super) const DUE: &str = "SELECT lane FROM gae_tasks_ready WHERE standing = 
 // The unary `+` keeps SQLite from using the index on `due`, whose order is that of due times, not
 // of turns.
 pub(super) const TURNS: &str = "SELECT turn, lane, due FROM gae_tasks_ready WHERE standing = 0 AND \
-                                (turn, lane) > (?1, ?2) \
-                                AND turn <= ?3 AND (+due <= ?4 OR +refused = 1) ORDER BY turn, lane LIMIT ?5";
+                                (turn, lane) > (?1, ?2) AND turn <= ?3 AND (+due <= ?4 OR +refused \
+                                = 1) ORDER BY turn, lane LIMIT ?5";
 
 /// Selects lanes whose tasks some readers refused and that are not due for these readers: other
 /// readers may have them at once.
@@ -74,8 +74,9 @@ pub(super) fn add(
 
 /// Records what is left of a lane from which tasks were taken.
 pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) -> Result<(), Fault> {
-    const CHANGE: &str = "UPDATE gae_tasks_ready SET due = ?3 WHERE standing = ?1 \
-                          AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2 AND due <> ?3";
+    const CHANGE: &str = "UPDATE gae_tasks_ready SET due = ?3 WHERE standing = ?1 AND turn = \
+                          (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2 AND due <> \
+                          ?3";
     const REMOVE: &str = "DELETE FROM gae_tasks_ready WHERE standing = ?1 \
                           AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2";
     let first = connection
@@ -95,8 +96,8 @@ pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) ->
 /// out.
 pub(super) fn missing(connection: &Connection) -> Result<Vec<(i64, Standing)>, Fault> {
     const NEXT: &str = "SELECT lane, standing FROM gae_tasks_waiting WHERE (lane, standing) > (?1, \
-                        ?2) \
-                        AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' ORDER BY lane, standing LIMIT 1";
+                        ?2) AND typeof(lane) = 'integer' AND typeof(standing) = 'integer' ORDER BY \
+                        lane, standing LIMIT 1";
     let mut next = connection.prepare_cached(NEXT)?;
     let mut is_there = connection.prepare_cached(IS_THERE)?;
     let (mut last, mut missing) = ((i64::MIN, i64::MIN), Vec::new());

@@ -31,8 +31,8 @@ fn problem(number: i32) -> String {
          committed writes or corrupts the file where several connections write \
          (https://sqlite.org/wal.html#walresetbug). SQLite 3.51.3 is the first without the bug \
          (also 3.50.7, 3.44.6). The crate `libsqlite3-sys` links SQLite: use 0.37 or later with \
-         its \
-         feature `bundled`, and find what pins an older one, or links the system's, with `cargo tree -i libsqlite3-sys`"
+         its feature `bundled`, and find what pins an older one, or links the system's, with \
+         `cargo tree -i libsqlite3-sys`"
     )
 }
 
@@ -102,7 +102,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_fixed_stays_fixed_in_later_patches(minor in 0..100, patch in 0..900) {
-            prop_assert!(!is_fixed(number(3, minor, patch)) || is_fixed(number(3, minor, patch + 1)));
+            prop_assert!(
+                !is_fixed(number(3, minor, patch)) || is_fixed(number(3, minor, patch + 1))
+            );
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::version;
 const LANES: &str = "SELECT id FROM gae_tasks_lane WHERE queue = ?1 AND kind = ?2 AND shape = ?3 \
                      AND version <= ?4 ORDER BY refusers = x'', id";
 pub(super) const WAITING: &str = "SELECT task FROM gae_tasks_waiting WHERE lane = ?1 LIMIT ?2";
-pub(super) const DEAD: &str = "SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NOT NULL ORDER BY died DESC LIMIT ?2";
+pub(super) const DEAD: &str = "SELECT id FROM gae_tasks_task WHERE lane = ?1 AND died IS NOT NULL \
+                               ORDER BY died DESC LIMIT ?2";
 
 /// Returns some tasks of each route of the request.
 pub(super) fn sample(connection: &Connection, request: &Sample) -> Result<Vec<Sampled>, Fault> {

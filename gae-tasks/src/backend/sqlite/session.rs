@@ -84,7 +84,10 @@ impl Session {
                 Some(self.make_lock().map_err(|error| unlockable(&self.path(self.id), &error))?);
         }
         connection
-            .prepare_cached("INSERT INTO gae_tasks_session (id, started) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
+            .prepare_cached(
+                "INSERT INTO gae_tasks_session (id, started) VALUES (?1, ?2) ON CONFLICT (id) DO \
+                 NOTHING",
+            )?
             .execute(params![self.id, now.as_micros()])?;
         Ok(self.id)
     }

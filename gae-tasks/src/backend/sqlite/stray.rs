@@ -23,7 +23,8 @@ pub(super) const LOOK: &str = concat!(
     " FROM gae_tasks_task t WHERE t.id > ?1 AND t.id <= ?2 ORDER BY t.id LIMIT ?3"
 );
 
-const LAST: &str = "SELECT id FROM gae_tasks_task WHERE typeof(id) = 'blob' AND length(id) = 16 ORDER BY id DESC LIMIT 1";
+const LAST: &str = "SELECT id FROM gae_tasks_task WHERE typeof(id) = 'blob' AND length(id) = 16 \
+                    ORDER BY id DESC LIMIT 1";
 
 /// Looks at all tasks, some with each sweep.
 #[derive(Debug, Default)]

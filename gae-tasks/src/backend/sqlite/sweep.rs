@@ -22,8 +22,8 @@ use crate::task::TaskId;
 use crate::time::Timestamp;
 
 pub(super) const OLD_DEAD: &str = "SELECT id, length(payload) FROM gae_tasks_task WHERE lane = ?1 \
-                                   AND died IS NOT NULL \
-                                   AND died <= ?2 AND typeof(id) = 'blob' AND length(id) = 16 ORDER BY died LIMIT ?3";
+                                   AND died IS NOT NULL AND died <= ?2 AND typeof(id) = 'blob' AND \
+                                   length(id) = 16 ORDER BY died LIMIT ?3";
 
 pub(super) const LANE_WITH_DEAD: &str = "SELECT lane FROM gae_tasks_task WHERE lane > ?1 AND died \
                                          IS NOT NULL \
@@ -35,8 +35,8 @@ pub(super) const OLD_NAMES: &str =
 pub(super) const LONG_PAUSES: &str = "SELECT task, lane, standing, due, since FROM \
                                       gae_tasks_waiting WHERE since IS NOT NULL AND since > ?1 AND \
                                       typeof(since) = 'integer' AND typeof(lane) = 'integer' AND \
-                                      typeof(standing) = 'integer' \
-                                      AND typeof(due) = 'integer' AND typeof(task) = 'blob' AND length(task) = 16 LIMIT ?2";
+                                      typeof(standing) = 'integer' AND typeof(due) = 'integer' AND \
+                                      typeof(task) = 'blob' AND length(task) = 16 LIMIT ?2";
 
 /// How many bytes of payloads one sweep deletes: the dead letter that reaches the limit is the
 /// last. The commit writes all these bytes, and others wait for it.
@@ -281,8 +281,8 @@ fn long_pauses(
 impl LongPause {
     /// Restarts the pause now, with its original length.
     fn shorten(&self, connection: &Connection, now: Timestamp) -> Result<(), Fault> {
-        const MOVE: &str = "UPDATE gae_tasks_waiting SET due = ?5, since = ?6 \
-                            WHERE lane = ?1 AND standing = ?2 AND timed = 1 AND due = ?3 AND task = ?4";
+        const MOVE: &str = "UPDATE gae_tasks_waiting SET due = ?5, since = ?6 WHERE lane = ?1 AND \
+                            standing = ?2 AND timed = 1 AND due = ?3 AND task = ?4";
         const TELL: &str = "UPDATE gae_tasks_task SET schedule_time = ?2 WHERE id = ?1";
         let Some(wait) = self.wait.shortened(now) else { return Ok(()) };
         let (task, due, since) =

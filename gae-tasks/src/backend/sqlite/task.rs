@@ -44,8 +44,8 @@ impl Task {
         id: TaskId,
     ) -> Result<Option<Self>, Fault> {
         const LOAD: &str = "SELECT lane, schedule_time, attempts, lost_leases, errors, died, \
-                            first_attempt, \
-                            max_attempts, name, retry, created, lost_attempts, refusals FROM gae_tasks_task WHERE id = ?1";
+                            first_attempt, max_attempts, name, retry, created, lost_attempts, \
+                            refusals FROM gae_tasks_task WHERE id = ?1";
         let mut statement = connection.prepare_cached(LOAD)?;
         let loaded = statement
             .query_row(params![id.as_bytes()], |row| Ok(Self::of(catalogue, id, row)))
@@ -141,7 +141,8 @@ impl Task {
         message: &str,
         at: Timestamp,
     ) -> Result<(), Fault> {
-        const KEEP: &str = "INSERT OR REPLACE INTO gae_tasks_error (task, n, attempt, at, message) VALUES (?1, ?2, ?3, ?4, ?5)";
+        const KEEP: &str = "INSERT OR REPLACE INTO gae_tasks_error (task, n, attempt, at, message) \
+                            VALUES (?1, ?2, ?3, ?4, ?5)";
         self.errors += 1;
         connection.prepare_cached(KEEP)?.execute(params![
             self.id.as_bytes(),

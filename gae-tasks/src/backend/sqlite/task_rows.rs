@@ -10,7 +10,9 @@ use crate::backend::{LeaseRef, LeaseToken, LeasedTask, Standing};
 use crate::task::{TaskId, TaskSpec};
 use crate::time::Timestamp;
 
-pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, payload, retry, max_attempts, first_attempt, lost_leases FROM gae_tasks_task WHERE id = ?1";
+pub(super) const TASK: &str = "SELECT name, schedule_time, attempts, deadline, attributes, \
+                               payload, retry, max_attempts, first_attempt, lost_leases FROM \
+                               gae_tasks_task WHERE id = ?1";
 
 /// What the tasks that are taken together have in common.
 #[derive(Debug, Clone, Copy)]

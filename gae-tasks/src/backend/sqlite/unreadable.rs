@@ -46,12 +46,14 @@ pub(super) fn queue(connection: &Connection, queue: &str, unread: Unread) {
             Unread::Newer => tracing::error!(
                 queue,
                 file,
-                "a newer version of gae-tasks configured the queue, so its tasks are not run here: update this program"
+                "a newer version of gae-tasks configured the queue, so its tasks are not run here: \
+                 update this program"
             ),
             Unread::Damaged => tracing::error!(
                 queue,
                 file,
-                "the configuration of the queue cannot be read, so its tasks are not run: `put_queue` it again"
+                "the configuration of the queue cannot be read, so its tasks are not run: \
+                 `put_queue` it again"
             ),
         });
     }
@@ -62,7 +64,11 @@ pub(super) fn refused(connection: &Connection, id: TaskId, refusal: &Fault) {
     if is_news(connection, "refused", id) {
         let (file, error) = (connection.path(), refusal.rule());
         log::say(|| {
-            tracing::error!(%id, file, error, "a rule of the database forbids changing the task: drop the rule, or repair the task");
+            tracing::error!(
+                %id, file, error,
+                "a rule of the database forbids changing the task: drop the rule, or repair the \
+                 task"
+            );
         });
     }
 }
@@ -71,9 +77,12 @@ pub(super) fn refused(connection: &Connection, id: TaskId, refusal: &Fault) {
 pub(super) fn row(connection: &Connection, table: &'static str, row: impl Display) {
     if is_news(connection, table, &row) {
         let file = connection.path();
-        log::say(
-            || tracing::error!(table, %row, file, "a row cannot be read and is skipped: delete or repair the row"),
-        );
+        log::say(|| {
+            tracing::error!(
+                table, %row, file,
+                "a row cannot be read and is skipped: delete or repair the row"
+            );
+        });
     }
 }
 
@@ -102,7 +111,10 @@ pub(super) fn task(connection: &Connection, id: TaskId) {
     if is_news(connection, "task", id) {
         let file = connection.path();
         log::say(|| {
-            tracing::error!(%id, file, "the task cannot be read and is skipped: delete the task, or update gae-tasks here");
+            tracing::error!(
+                %id, file,
+                "the task cannot be read and is skipped: delete the task, or update gae-tasks here"
+            );
         });
     }
 }

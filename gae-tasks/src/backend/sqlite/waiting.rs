@@ -9,9 +9,11 @@ use crate::backend::lifecycle::Wait;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-pub(super) const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed IN (0, 1) AND due = ?3 AND task = ?4";
+pub(super) const TAKE: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND \
+                               timed IN (0, 1) AND due = ?3 AND task = ?4";
 
-pub(super) const TAKE_UP_TO: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 AND timed = ?3 AND (due, task) <= (?4, ?5)";
+pub(super) const TAKE_UP_TO: &str = "DELETE FROM gae_tasks_waiting WHERE lane = ?1 AND standing = \
+                                     ?2 AND timed = ?3 AND (due, task) <= (?4, ?5)";
 
 /// An SQL condition: the task `t` of the query waits.
 macro_rules! waits {

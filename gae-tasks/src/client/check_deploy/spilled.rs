@@ -168,7 +168,8 @@ fn fetched(loaded: Result<Loaded, LoadError>) -> Fetched {
             Fetched::Lost(format!("the payload is missing in the payload store `{store}`"))
         }
         Err(LoadError::Damaged { store, .. }) => Fetched::Lost(format!(
-            "the payload in the payload store `{store}` was truncated or changed after it was stored"
+            "the payload in the payload store `{store}` was truncated or changed after it was \
+             stored"
         )),
         Err(LoadError::Foreign { .. }) => {
             Fetched::Lost("the task names a payload that belongs to another task".to_owned())

@@ -140,7 +140,8 @@ impl<'w, 'a> Serializer for Part<'w, 'a> {
             part.walk.bytes.push(value);
             Ok(())
         };
-        serialize_u16 u16 U16 | U32 | U64 | U128 => |part: Self, value: u16| part.number(value.into());
+        serialize_u16 u16 U16 | U32 | U64 | U128 =>
+            |part: Self, value: u16| part.number(value.into());
         serialize_u32 u32 U32 | U64 | U128 => |part: Self, value: u32| part.number(value.into());
         serialize_u64 u64 U64 | U128 => Self::number;
         serialize_u128 u128 U128 => |part: Self, value| {

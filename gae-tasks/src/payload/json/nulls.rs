@@ -158,7 +158,11 @@ macro_rules! parts {
             type Ok = Is;
             type Error = Stop;
 
-            $(fn $method<T: ?Sized + Serialize>(&mut self, $(_: $name,)? value: &T) -> Result<(), Stop> {
+            $(fn $method<T: ?Sized + Serialize>(
+                &mut self,
+                $(_: $name,)?
+                value: &T,
+            ) -> Result<(), Stop> {
                 value.serialize(Self).map(drop)
             })+
 

@@ -203,7 +203,8 @@ proptest! {
 
     #[test]
     fn bytes_from_outside_are_a_schema_or_an_error(
-        graph in graphs(), edits in prop::collection::vec((any::<usize>(), any::<u8>(), 0..3_u8), 1..4),
+        graph in graphs(),
+        edits in prop::collection::vec((any::<usize>(), any::<u8>(), 0..3_u8), 1..4),
     ) {
         let mut bytes = made(&graph).as_bytes().to_vec();
         for (at, byte, edit) in edits {

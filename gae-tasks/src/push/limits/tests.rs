@@ -357,13 +357,17 @@ proptest! {
     /// The next attempt is not earlier than the handler asked for, unless that is after the end
     /// of the task's life.
     #[test]
-    fn no_copy_is_scheduled_after_the_end_of_a_life(micros in any::<u64>(), age in 0..LIFE.as_secs()) {
+    fn no_copy_is_scheduled_after_the_end_of_a_life(
+        micros in any::<u64>(),
+        age in 0..LIFE.as_secs(),
+    ) {
         let envelope = with(|spec| spec.id = TaskId::generate());
         let made = envelope.spec.id.made().unwrap();
         let (now, ends) = (made.plus(Duration::from_secs(age)), made.plus(LIFE));
         let limits = Limits::of(&envelope, None, &reported(0, None), now);
         let after = Duration::from_micros(micros);
-        let verdict = Verdict::Retry { error: String::new(), after: Some(after), max_attempts: None };
+        let verdict =
+            Verdict::Retry { error: String::new(), after: Some(after), max_attempts: None };
         let Change::To { facts, .. } = limits.settle(&verdict, now) else { unreachable!() };
         prop_assert_eq!(limits.next(facts), now.plus(after).min(ends));
     }
@@ -372,7 +376,12 @@ proptest! {
     #[test]
     fn attempts_never_exceed_the_cap_by_more_than_one(
         events in prop::collection::vec(
-            prop_oneof![refusals(), Just(Event::Fails(500)), Just(Event::Fails(504)), Just(Event::Postpones)],
+            prop_oneof![
+                refusals(),
+                Just(Event::Fails(500)),
+                Just(Event::Fails(504)),
+                Just(Event::Postpones),
+            ],
             0..60,
         ),
         cap in 1_u32..8,
@@ -423,7 +432,9 @@ proptest! {
         let (made, is_dead) = attempts(&events, cap, counts_executions, is_copied);
         // Expected failures before other failures count as refusals, if the queue counts those.
         let slack = if counts_executions { cap } else { 0 };
-        let is_dead = is_dead || events.iter().rev().take_while(|event| **event == Event::FailsAndSinkFails).count() > 0;
+        let is_dead = is_dead
+            || events.iter().rev().take_while(|event| **event == Event::FailsAndSinkFails).count()
+                > 0;
         prop_assert!(is_dead && (cap..=cap + slack).contains(&made), "{made}");
     }
 

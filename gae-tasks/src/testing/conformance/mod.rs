@@ -495,7 +495,8 @@ macro_rules! conformance {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
                     let (backend, _kept) = super::open().await;
-                    let backend: ::std::sync::Arc<dyn $crate::backend::Pull> = ::std::sync::Arc::new(backend);
+                    let backend: ::std::sync::Arc<dyn $crate::backend::Pull> =
+                        ::std::sync::Arc::new(backend);
                     let case = $crate::testing::conformance::cases::$subject::$case;
                     $crate::conformance!(@run $different, stringify!($case), case, backend);
                 })*
@@ -503,7 +504,10 @@ macro_rules! conformance {
         }
     };
 
-    (@run [$($different:literal => $instead:path),* $(,)?], $name:expr, $case:ident, $backend:ident) => {
+    (
+        @run [$($different:literal => $instead:path),* $(,)?],
+        $name:expr, $case:ident, $backend:ident
+    ) => {
         match $name {
             $($different => $instead($backend).await,)*
             _ => $case($backend).await,

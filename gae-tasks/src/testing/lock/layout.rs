@@ -92,7 +92,8 @@ mod tests {
     fn braces_are_broken_from_the_outermost_on() {
         let name = "n".repeat(90);
         let text = format!(
-            "a: Option<{{{name}: u8, \"b, }}\\\"{{\": {{}}, c: Map<u8, {{{name}: (u8, u8)}}>, d: enum {{E, F(u8)}}}}>"
+            "a: Option<{{{name}: u8, \"b, }}\\\"{{\": {{}}, c: Map<u8, {{{name}: (u8, u8)}}>, d: \
+             enum {{E, F(u8)}}}}>"
         );
         let broken = format!(
             "a: Option<{{\n      {name}: u8,\n      \"b, }}\\\"{{\": {{}},\n      c: Map<u8, \

@@ -18,8 +18,8 @@ use self::listener::Listener;
 use self::state::State;
 use crate::server::SUPERUSER;
 
-/// A TCP proxy on the loopback interface. It understands the client's side of PostgreSQL's protocol,
-/// without TLS.
+/// A TCP proxy on the loopback interface. It understands the client's side of PostgreSQL's
+/// protocol, without TLS.
 ///
 /// Its connections end when it is dropped. It runs on the runtime that starts it.
 #[derive(Debug)]

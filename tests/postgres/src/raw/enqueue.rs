@@ -14,8 +14,8 @@ use super::rows::{self, Row};
 /// A row of a caller that waits until it is committed.
 type Call = (Row, oneshot::Sender<()>);
 
-/// Stores `tasks` rows of `callers` concurrent callers, each of which waits for the commit of
-/// one row before it stores the next. What is there when a connection is free goes into one statement;
+/// Stores `tasks` rows of `callers` concurrent callers, each of which waits for the commit of one
+/// row before it stores the next. What is there when a connection is free goes into one statement;
 /// there are `connections` of them.
 ///
 /// # Errors

@@ -65,7 +65,10 @@ async fn many() -> Stage {
 async fn one_task_is_read_by_an_index() {
     let stage = many().await;
     stage
-        .execute("INSERT INTO gae_tasks.name VALUES ('many', 'n', '00000000-0000-7000-8000-000000000007')")
+        .execute(
+            "INSERT INTO gae_tasks.name VALUES ('many', 'n', \
+             '00000000-0000-7000-8000-000000000007')",
+        )
         .await;
     let read = reads(&stage, async |backend| {
         assert!(backend.get(id(7)).await.unwrap().is_some());
@@ -122,7 +125,10 @@ async fn check_pages(stage: &Stage) {
 async fn payloads_are_read_only_where_they_are_asked_for() {
     let stage = many().await;
     stage
-        .execute("UPDATE gae_tasks.task SET payload = convert_to(repeat('x', 50000), 'UTF8') WHERE id < '00000000-0000-7000-8000-000000000064'")
+        .execute(
+            "UPDATE gae_tasks.task SET payload = convert_to(repeat('x', 50000), 'UTF8') WHERE id < \
+             '00000000-0000-7000-8000-000000000064'",
+        )
         .await;
     let read = reads(&stage, async |backend| {
         assert_eq!(backend.list(list(TaskFilter::new())).await.unwrap().len(), 100);

@@ -74,8 +74,8 @@ pub(crate) fn stored(lane: i64, numbers: std::ops::Range<u32>) -> String {
         "INSERT INTO gae_tasks.task (id, lane, created, schedule_time, payload) SELECT \
          ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, {lane}, 0, n, '\\x01' \
          FROM generate_series({first}, {last}) AS n; INSERT INTO gae_tasks.waiting (lane, due, \
-         task, size, standing, timed, named) SELECT lane, schedule_time, id, 1, 0, false, false FROM \
-         gae_tasks.task WHERE id IN {}",
+         task, size, standing, timed, named) SELECT lane, schedule_time, id, 1, 0, false, false \
+         FROM gae_tasks.task WHERE id IN {}",
         ids(numbers)
     )
 }

@@ -39,8 +39,8 @@ async fn a_name_that_cannot_be_read_is_blocked_all_the_same() {
     stage
         .execute(
             "UPDATE gae_tasks.task SET name = 'no name!' WHERE schedule_time = 0; INSERT INTO \
-             gae_tasks.name (queue, name, task) SELECT 'q', name, id FROM gae_tasks.task WHERE name \
-             IS NOT NULL",
+             gae_tasks.name (queue, name, task) SELECT 'q', name, id FROM gae_tasks.task WHERE \
+             name IS NOT NULL",
         )
         .await;
     stage.backend.delete(request(0)).await.unwrap();

@@ -1,5 +1,5 @@
-//! A server that refuses what is written: what another moment allows is tried again, all else is one
-//! error, and workers go on once it is over.
+//! A server that refuses what is written: what another moment allows is tried again, all else is
+//! one error, and workers go on once it is over.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -134,8 +134,8 @@ pub(crate) async fn let_work(database: &Database, role: &str) {
     database.execute(&grant).await.unwrap();
 }
 
-/// Makes a role with these options, which may work with the tables. Returns its name, and the URL of
-/// the database for it.
+/// Makes a role with these options, which may work with the tables. Returns its name, and the URL
+/// of the database for it.
 pub(crate) async fn role(database: &Database, options: &str) -> (String, String) {
     let role = format!("role_{}", database.name());
     let create = format!("CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}' {options}");

@@ -7,8 +7,8 @@ use gae_tasks::testing::Faulty;
 use gae_tasks_tests_postgres::{Cluster, Database};
 use tokio::sync::OnceCell;
 
-/// Whether calls are carried out in the order in which they are made. Here they overtake each other:
-/// nobody knows when a call that was dropped is over.
+/// Whether calls are carried out in the order in which they are made. Here they overtake each
+/// other: nobody knows when a call that was dropped is over.
 pub(crate) const ARE_IN_ORDER: bool = false;
 
 /// How many lives are lived; a step takes ten round trips.

@@ -9,8 +9,8 @@ use gae_tasks_tests_postgres::{Cluster, Proxy};
 
 use crate::stage::{Stage, done, named, retry};
 
-/// A stage behind a proxy, and the leases of two tasks. A third one has been settled before, so that
-/// the statements are prepared.
+/// A stage behind a proxy, and the leases of two tasks. A third one has been settled before, so
+/// that the statements are prepared.
 async fn stage() -> (Proxy, Stage, Vec<LeaseRef>) {
     let cluster = Cluster::shared().await;
     let (database, proxy) = (cluster.database().await, Proxy::before(cluster.port()).await);

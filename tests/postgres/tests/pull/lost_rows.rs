@@ -22,8 +22,8 @@ async fn a_waiting_row_of_a_leased_task_is_removed_and_the_others_are_leased() {
         stage.store("q", 1..4).await;
         let leases = stage.leases(1).await;
         let again = format!(
-            "INSERT INTO gae_tasks.waiting SELECT lane, {due}, id, 7, 0, false, false FROM gae_tasks.task \
-             WHERE id::text LIKE '%1'"
+            "INSERT INTO gae_tasks.waiting SELECT lane, {due}, id, 7, 0, false, false FROM \
+             gae_tasks.task WHERE id::text LIKE '%1'"
         );
         stage.execute(&again).await;
         let leased = stage.lease(10).await.tasks;

@@ -2,6 +2,7 @@
 
 mod commits;
 mod conflicts;
+mod guesses;
 mod held;
 mod lost_rows;
 mod many_queues;

@@ -13,7 +13,8 @@ use crate::stage::{Stage, done, id, task};
 
 /// Loses the rows that tasks share, and the trace of that in the count of changes.
 const LOSE: &str = "DELETE FROM gae_tasks.lane; DELETE FROM gae_tasks.schemas; DELETE FROM \
-                    gae_tasks.queue; UPDATE gae_tasks.version SET queue_changes = queue_changes - 1";
+                    gae_tasks.queue; UPDATE gae_tasks.version SET queue_changes = queue_changes - \
+                    1";
 
 async fn open(url: &str) -> Arc<Postgres> {
     Arc::new(Postgres::open(url).await.expect("it opens"))

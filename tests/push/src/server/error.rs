@@ -12,7 +12,8 @@ pub(super) struct Refusal {
     message: String,
 }
 
-pub(super) const QUEUE_MISSING: &str = "Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize.";
+pub(super) const QUEUE_MISSING: &str = "Queue does not exist. If you just created the queue, wait \
+                                        at least a minute for the queue to initialize.";
 pub(super) const TASK_GONE: &str = "The task no longer exists, though a task with this name \
                                     existed recently. The task \
                                     either successfully completed or was deleted.";

@@ -21,7 +21,8 @@ impl State {
         let id = name.strip_prefix(&format!("{parent}/queues/")).unwrap_or_default();
         if !is_queue_id(id) {
             return Err(Refusal::invalid(
-                "Queue name must be formatted: \"projects/<PROJECT_ID>/locations/<LOCATION_ID>/queues/<QUEUE_ID>\".",
+                "Queue name must be formatted: \
+                 \"projects/<PROJECT_ID>/locations/<LOCATION_ID>/queues/<QUEUE_ID>\".",
             ));
         }
         if self.queues.contains_key(name) {

@@ -79,7 +79,8 @@ fn checked_id<'a>(parent: &str, name: &'a str) -> Result<&'a str, Refusal> {
     let (queue, id) = name.rsplit_once("/tasks/").unwrap_or((name, ""));
     if queue != parent {
         return Err(Refusal::invalid(format!(
-            "The queue name from request ('{parent}') must be the same as the queue name in the named task ('{queue}')."
+            "The queue name from request ('{parent}') must be the same as the queue name in the \
+             named task ('{queue}')."
         )));
     }
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -194,7 +195,8 @@ impl Attempt {
             attempt["responseStatus"] = match status {
                 Some(status) if (200..300).contains(&status) => json!({"code": 0}),
                 Some(status) => {
-                    json!({"code": 13, "message": format!("INTERNAL(13): HTTP status code {status}")})
+                    let message = format!("INTERNAL(13): HTTP status code {status}");
+                    json!({"code": 13, "message": message})
                 }
                 None => json!({"code": 4, "message": "DEADLINE_EXCEEDED(4): no response"}),
             };
@@ -240,7 +242,8 @@ fn check_schedule(schedule: Option<SystemTime>, now: SystemTime) -> Result<(), R
     let Some(at) = schedule.filter(|at| *at > horizon) else { return Ok(()) };
     let pacific = humantime::format_rfc3339_seconds(at - Duration::from_secs(8 * 3600)).to_string();
     Err(Refusal::invalid(format!(
-        "The Task.scheduleTime, {}-08:00, is too far in the future. Schedule time must be no more than 720h in the future.",
+        "The Task.scheduleTime, {}-08:00, is too far in the future. Schedule time must be no more \
+         than 720h in the future.",
         pacific.trim_end_matches('Z')
     )))
 }

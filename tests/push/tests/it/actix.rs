@@ -95,8 +95,8 @@ async fn serve(service: PushService) -> std::net::SocketAddr {
 async fn chunked(address: std::net::SocketAddr, kind: &str, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
-        "POST /_cb/deferred/{kind} HTTP/1.1\r\nHost: shop\r\nX-Secret: {SECRET}\r\nTransfer-Encoding: chunked\r\n\
-         Connection: close\r\n\r\n{:x}\r\n",
+        "POST /_cb/deferred/{kind} HTTP/1.1\r\nHost: shop\r\nX-Secret: {SECRET}\r\n\
+         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n{:x}\r\n",
         body.len()
     );
     stream.write_all(&[head.as_bytes(), body, b"\r\n0\r\n\r\n"].concat()).await.unwrap();

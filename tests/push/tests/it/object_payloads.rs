@@ -239,7 +239,8 @@ async fn list(
     let entry = |(name, object): (&String, &Vec<u8>)| {
         let (size, at) = (object.len(), "2026-01-01T00:00:00.000Z");
         format!(
-            "<Contents><Key>{name}</Key><LastModified>{at}</LastModified><ETag>e</ETag><Size>{size}</Size></Contents>"
+            "<Contents><Key>{name}</Key><LastModified>{at}</LastModified>\
+             <ETag>e</ETag><Size>{size}</Size></Contents>"
         )
     };
     let bucket = bucket.lock().unwrap();

@@ -181,11 +181,15 @@ fn any_first_step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::RunNow),
         1 => any::<usize>().prop_map(Step::Delete),
         1 => select(&QUEUES[..]).prop_map(Step::Purge),
-        1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, tasks)| Step::DeleteQueue(queue, tasks)),
-        1 => (select(&QUEUES[..]), any::<bool>()).prop_map(|(queue, paused)| Step::Pause(queue, paused)),
-        1 => (select(&QUEUES[..]), any_config()).prop_map(|(queue, config)| Step::Configure(queue, config)),
+        1 => (select(&QUEUES[..]), any::<bool>())
+            .prop_map(|(queue, tasks)| Step::DeleteQueue(queue, tasks)),
+        1 => (select(&QUEUES[..]), any::<bool>())
+            .prop_map(|(queue, paused)| Step::Pause(queue, paused)),
+        1 => (select(&QUEUES[..]), any_config())
+            .prop_map(|(queue, config)| Step::Configure(queue, config)),
         2 => any_list(),
-        1 => (select(&QUEUES[..]), select(&NAMES[..])).prop_map(|(queue, name)| Step::Find(queue, name)),
+        1 => (select(&QUEUES[..]), select(&NAMES[..]))
+            .prop_map(|(queue, name)| Step::Find(queue, name)),
         1 => Just(Step::Reopen),
     ]
 }

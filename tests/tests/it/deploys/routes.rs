@@ -72,7 +72,8 @@ async fn tasks_of_another_shape_are_resolved_and_counted_by_state() {
         assert_eq!(
             report.to_string(),
             format!(
-                "safe to deploy: 4 waiting or leased tasks will run; 4 resolved by name; 1 dead; 5 payloads read\n  \
+                "safe to deploy: 4 waiting or leased tasks will run; 4 resolved by name; 1 dead; \
+                 5 payloads read\n  \
                  4 `shop.emails/send_welcome` of another shape (queue `emails`, shape {shape}, 2 \
                  due, 1 in the future, \
                  1 leased, 1 dead) will be resolved by name; of 5 read, 0 do not fit"
@@ -154,7 +155,11 @@ async fn dead_letters_that_cannot_run_are_shown_and_strand_nothing() {
 
 #[tokio::test]
 async fn a_task_of_an_alias_is_judged_by_its_function() {
-    #[deferred(name = "shop.emails/welcome", alias = ["shop.emails/send_welcome"], queue = "emails")]
+    #[deferred(
+        name = "shop.emails/welcome",
+        alias = ["shop.emails/send_welcome"],
+        queue = "emails"
+    )]
     async fn welcome(user_id: u64) {
         _ = user_id;
     }
@@ -178,7 +183,10 @@ async fn what_a_newer_version_stored_is_stranded_apart_from_the_rest() {
         stage.backend.enqueue(Enqueue::new(Now::Storage, vec![newer])).await.unwrap();
         let report = stage.check(after()).await;
         assert_eq!((report.routes.len(), report.stranded()), (2, 1), "{report}");
-        let is_newer = |verdict: &DeployVerdict| matches!(verdict, DeployVerdict::Strands { reason } if reason.contains("newer version"));
+        let is_newer = |verdict: &DeployVerdict| match verdict {
+            DeployVerdict::Strands { reason } => reason.contains("newer version"),
+            _ => false,
+        };
         let newer: Vec<_> = report.routes.iter().filter(|route| is_newer(&route.verdict)).collect();
         assert_eq!((newer.len(), newer[0].values.read), (1, 0));
         let runs = report.routes.iter().find(|route| route.verdict == DeployVerdict::Runs).unwrap();
@@ -215,7 +223,12 @@ fn from_old(old: Old) -> Result<UpgradedArgs, std::num::ParseIntError> {
     Ok(UpgradedArgs { user_id: old.user_id.parse()? })
 }
 
-#[deferred(name = "shop.emails/send_welcome", queue = "emails", args = UpgradedArgs, upgrade = [from_old])]
+#[deferred(
+    name = "shop.emails/send_welcome",
+    queue = "emails",
+    args = UpgradedArgs,
+    upgrade = [from_old]
+)]
 async fn upgraded(user_id: u64) {
     _ = user_id;
 }

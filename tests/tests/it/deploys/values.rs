@@ -68,7 +68,8 @@ async fn values_that_do_not_fit_are_grouped_by_reason() {
             "not safe to deploy: of 10 waiting or leased tasks, 3 will not run",
             "10 payloads read; 3 do not fit",
             "of 10 read, 3 do not fit: parameter `action",
-            "is a variant that is not known here (2); parameter `user_id` holds a number that is out of the range of",
+            "is a variant that is not known here (2); parameter `user_id` holds a number that is \
+             out of the range of",
         ] {
             assert!(text.contains(part), "{text}");
         }

@@ -95,7 +95,8 @@ async fn make_queues(
     const MISSING: &str = "SELECT name FROM unnest($1::text[]) n(name) WHERE NOT EXISTS (SELECT \
                            FROM gae_tasks.queue q WHERE q.name = n.name)";
     const MAKE: &str = "INSERT INTO gae_tasks.queue (name, config, paused) SELECT name, $2, false \
-                        FROM unnest($1::text[]) n(name) ORDER BY name ON CONFLICT (name) DO NOTHING";
+                        FROM unnest($1::text[]) n(name) ORDER BY name ON CONFLICT (name) DO \
+                        NOTHING";
     let names: BTreeSet<_> = tasks.iter().map(|task| task.spec.queue.as_str()).collect();
     let names: Vec<_> = names.into_iter().collect();
     let missing = database.query(MISSING).bind(&names).fetch_all(&mut *connection).await?;
@@ -140,8 +141,8 @@ async fn make_lanes(
                         FROM unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], \
                         $5::bytea[]) WITH ORDINALITY AS k(queue, kind, shape, version, refusers, \
                         no)) n WHERE NOT EXISTS (SELECT FROM gae_tasks.lane l WHERE l.queue = \
-                        n.queue AND l.kind = n.kind AND l.shape = n.shape AND l.version = n.version \
-                        AND l.refusers = n.refusers) ORDER BY n.no";
+                        n.queue AND l.kind = n.kind AND l.shape = n.shape AND l.version = \
+                        n.version AND l.refusers = n.refusers) ORDER BY n.no";
     const READ: &str = concat!(
         "SELECT ",
         lane_columns!(),

@@ -61,7 +61,8 @@ const AGAIN: &str = concat!("ROLLBACK TO SAVEPOINT gae_tasks; ", patience!());
 /// The holders of names, in their order.
 pub(in crate::backend::postgres) const HOLDERS: &str = "SELECT n.task FROM unnest($1::text[], \
      $2::text[]) WITH ORDINALITY AS g(queue, name, no) LEFT JOIN LATERAL (SELECT n.task FROM \
-     gae_tasks.name n WHERE n.queue = g.queue AND n.name = g.name OFFSET 0) n ON true ORDER BY g.no";
+     gae_tasks.name n WHERE n.queue = g.queue AND n.name = g.name OFFSET 0) n ON true ORDER BY \
+     g.no";
 
 /// The name of a task in its queue.
 type Name = (QueueName, TaskName);

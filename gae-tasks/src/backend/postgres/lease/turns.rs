@@ -1,4 +1,5 @@
-//! Takes due tasks: first those that have lost leases, then clear ones by the turns of their queues.
+//! Takes due tasks: first those that have lost leases, then clear ones by the turns of their
+//! queues.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(super) struct Leasing<'a> {
     request: &'a Lease,
     haul: Haul,
     bytes: usize,
+    /// Where the last clear task was found.
+    last: Option<Source>,
 }
 
 /// What came of taking from one choice.
@@ -32,6 +35,11 @@ pub(super) struct Pass {
 }
 
 impl Pass {
+    /// Whether tasks were taken.
+    pub(super) const fn has_taken(&self) -> bool {
+        self.has_taken
+    }
+
     /// Whether another look may find more, or show what is left.
     pub(super) const fn may_go_on(&self) -> bool {
         self.is_stale && self.has_taken
@@ -52,7 +60,7 @@ struct Turn {
 
 impl<'a> Leasing<'a> {
     pub(super) fn new(shared: &'a Shared, request: &'a Lease) -> Self {
-        Self { shared, request, haul: Haul::new(request), bytes: 0 }
+        Self { shared, request, haul: Haul::new(request), bytes: 0, last: None }
     }
 
     /// Whether nothing was taken yet.
@@ -63,6 +71,11 @@ impl<'a> Leasing<'a> {
     /// Whether there is no room for another task.
     pub(super) fn is_full(&self) -> bool {
         self.haul.room(Standing::Clear) == 0
+    }
+
+    /// Returns where the last clear task was found; the next one is behind it.
+    pub(super) const fn last(&self) -> Option<&Source> {
+        self.last.as_ref()
     }
 
     /// Returns the answer.
@@ -148,6 +161,10 @@ impl<'a> Leasing<'a> {
             let mut counts = vec![0; turns.len()];
             taken.tasks.iter().for_each(|(ask, _)| counts[asks[*ask].queue] += 1);
             let ends = taken.ends.clone();
+            if let Some((ask, _)) = taken.tasks.last() {
+                let source = asks[*ask].source.clone();
+                self.last = Some(Source { first: ends[*ask].unwrap_or(source.first), ..source });
+            }
             self.add(taken);
             go_on(choice, &turns, ends);
             let is_cut = self.is_full();

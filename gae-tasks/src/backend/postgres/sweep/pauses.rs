@@ -14,13 +14,14 @@ const SHORTEN: &str = "WITH long AS MATERIALIZED (SELECT t.id, w.lane, w.standin
                        AND t.timed LIMIT $2 FOR UPDATE OF t SKIP LOCKED), moved AS (DELETE FROM \
                        gae_tasks.waiting w USING long l WHERE w.lane = l.lane AND w.standing = \
                        l.standing AND w.timed = l.timed AND w.due = l.due AND w.task = l.id \
-                       RETURNING w.task, w.size, w.standing, w.named), told AS (UPDATE gae_tasks.task t SET \
-                       schedule_time = least($1::numeric + greatest(t.schedule_time::numeric - \
-                       t.since, 0), 9223372036854775807)::bigint, since = $1 FROM moved m WHERE \
-                       t.id = m.task RETURNING t.lane, t.schedule_time, t.id, m.size, m.standing, \
-                       m.named) \
+                       RETURNING w.task, w.size, w.standing, w.named), told AS (UPDATE \
+                       gae_tasks.task t SET schedule_time = least($1::numeric + \
+                       greatest(t.schedule_time::numeric - t.since, 0), \
+                       9223372036854775807)::bigint, since = $1 FROM moved m WHERE t.id = m.task \
+                       RETURNING t.lane, t.schedule_time, t.id, m.size, m.standing, m.named) \
                        INSERT INTO gae_tasks.waiting (lane, due, task, size, standing, timed, \
-                       named) SELECT lane, schedule_time, id, size, standing, true, named FROM told";
+                       named) SELECT lane, schedule_time, id, size, standing, true, named FROM \
+                       told";
 
 /// Shortens at most `limit` pauses, and returns how many.
 pub(super) async fn shorten(

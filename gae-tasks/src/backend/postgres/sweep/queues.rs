@@ -18,7 +18,8 @@ pub(super) async fn restore(
     scan: &Scan,
 ) -> Result<(), Fault> {
     const MAKE: &str = "INSERT INTO gae_tasks.queue (name, config, paused) SELECT name, $2, false \
-                        FROM unnest($1::text[]) n(name) ORDER BY name ON CONFLICT (name) DO NOTHING";
+                        FROM unnest($1::text[]) n(name) ORDER BY name ON CONFLICT (name) DO \
+                        NOTHING";
     let Some(config) = version::encode(&QueueConfig::new()) else { return Ok(()) };
     let (database, catalogue) = (&shared.database, &shared.catalogue);
     let lanes = scan.heads.iter().map(|head| head.lane);

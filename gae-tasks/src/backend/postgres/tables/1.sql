@@ -1,10 +1,10 @@
--- Times are microseconds since 1970. A task that is not dead has exactly one row in one of two narrow
--- tables: waiting or lease. So its own row, with the payload, is written once, changed by a failure,
--- and deleted, however often the task is leased.
+-- Times are microseconds since 1970. A task that is not dead has exactly one row in one of two
+-- narrow tables: waiting or lease. So its own row, with the payload, is written once, changed by a
+-- failure, and deleted, however often the task is leased.
 
--- One row: the version of these tables, a digest of their text, what tells them from others, and the
--- number of changes of any
--- queue: a program that has read the queues at this number knows their current state.
+-- One row: the version of these tables, a digest of their text, what tells them from others, and
+-- the number of changes of any queue: a program that has read the queues at this number knows
+-- their current state.
 CREATE TABLE gae_tasks.version (
     version bigint PRIMARY KEY,
     digest bigint NOT NULL,
@@ -48,8 +48,8 @@ CREATE TABLE gae_tasks.sensitive (
 -- lock, which keeps them unique.
 CREATE INDEX sensitive_kind ON gae_tasks.sensitive USING hash (kind);
 
--- A queue together with a route, a version and the readers that refused: what a worker can or cannot
--- lease, as one number. Lanes are committed before their first task, and never deleted.
+-- A queue together with a route, a version and the readers that refused: what a worker can or
+-- cannot lease, as one number. Lanes are committed before their first task, and never deleted.
 CREATE TABLE gae_tasks.lane (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     queue text COLLATE "C" NOT NULL,
@@ -58,10 +58,11 @@ CREATE TABLE gae_tasks.lane (
     -- The version that a program must know to run the tasks: the version of their attributes and
     -- own retry settings.
     version smallint NOT NULL,
-    -- The queue's place in the order of turns: the order in which queues received their first tasks.
+    -- The queue's place in the order of turns: the order in which queues received their
+    -- first tasks.
     turn bigint NOT NULL,
-    -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending order;
-    -- one byte more if there are others. Only these readers wait for the times of the tasks.
+    -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending
+    -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers bytea NOT NULL
 );
 
@@ -73,8 +74,8 @@ CREATE TABLE gae_tasks.task (
     id uuid PRIMARY KEY,
     lane bigint NOT NULL,
     created bigint NOT NULL,
-    -- What the task waits for; while it is leased or dead, what it waited for before. A task that is
-    -- not timed is due whatever the clock says. A pause after a failure was chosen at `since`.
+    -- What the task waits for; while it is leased or dead, what it waited for before. A task that
+    -- is not timed is due whatever the clock says. A pause after a failure was chosen at `since`.
     schedule_time bigint NOT NULL,
     since bigint,
     attempts bigint,
@@ -145,6 +146,20 @@ CREATE TABLE gae_tasks.name (
 CREATE INDEX name_tombstone ON gae_tasks.name (until) WHERE until IS NOT NULL;
 
 -- What is written and deleted all the time is cleaned all the time.
-ALTER TABLE gae_tasks.task SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0, autovacuum_vacuum_insert_scale_factor = 0.2);
-ALTER TABLE gae_tasks.waiting SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
-ALTER TABLE gae_tasks.lease SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE gae_tasks.task SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 10000,
+    autovacuum_vacuum_cost_delay = 0,
+    autovacuum_vacuum_insert_scale_factor = 0.2
+);
+ALTER TABLE gae_tasks.waiting SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+ALTER TABLE gae_tasks.lease SET (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);

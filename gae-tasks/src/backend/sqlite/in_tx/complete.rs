@@ -28,12 +28,14 @@ pub(super) async fn complete(
     let (first, last) = held::rows_of(lease.token);
     let rows = statements.read(held::OF_TOKEN, &[first.into(), last.into()]).await?;
     if !rows.iter().any(|row| row.blob(5).is_some_and(|tasks| held::contains(tasks, lease.id))) {
-        let problem = "finds the lease of the task lost, so another worker may run it: roll back the transaction";
+        let problem = "finds the lease of the task lost, so another worker may run it: roll back \
+                       the transaction";
         return Ok(Err(problem.to_owned()));
     }
     let id = lease.id.as_bytes().as_slice();
     let Some(removed) = statements.read(REMOVE, &[id.into()]).await?.pop() else {
-        let problem = "finds no task: it is completed already, in this transaction or in one that has committed";
+        let problem = "finds no task: it is completed already, in this transaction or in one that \
+                       has committed";
         return Ok(Err(problem.to_owned()));
     };
     if removed.integer(0) != Some(0) {

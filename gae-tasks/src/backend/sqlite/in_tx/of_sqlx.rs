@@ -27,7 +27,8 @@ macro_rules! connections {
             ) -> BackendFuture<'t, A> {
                 Box::pin(async move {
                     let (order, mut savepoint) = (order?, begin(self).await?);
-                    let done = super::store(&mut ConnectionStatements(&mut savepoint), order, judge).await;
+                    let mut statements = ConnectionStatements(&mut savepoint);
+                    let done = super::store(&mut statements, order, judge).await;
                     end(savepoint, done).await
                 })
             }
@@ -39,7 +40,8 @@ macro_rules! connections {
             ) -> BackendFuture<'t, ()> {
                 Box::pin(async move {
                     let (order, mut savepoint) = (order?, begin(self).await?);
-                    let done = super::complete(&mut ConnectionStatements(&mut savepoint), order, done).await;
+                    let mut statements = ConnectionStatements(&mut savepoint);
+                    let done = super::complete(&mut statements, order, done).await;
                     end(savepoint, done).await
                 })
             }

@@ -39,8 +39,8 @@ pub(super) fn failed(call: &'static str, path: &Path, failed: Failed) -> Error {
     let problem = match code {
         Some(BUSY_SNAPSHOT) => format!(
             "cannot write `{file}` in this transaction, which has read before another one wrote: \
-             roll back, and begin \
-             with `BEGIN IMMEDIATE`, so that the transaction has the write lock from the start (`{call}`)"
+             roll back, and begin with `BEGIN IMMEDIATE`, so that the transaction has the write \
+             lock from the start (`{call}`)"
         ),
         Some(code) if code & 0xff == BUSY => format!(
             "cannot write `{file}` now: another connection holds its write lock, so `{call}` \

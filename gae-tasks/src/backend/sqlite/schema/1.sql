@@ -26,8 +26,8 @@ BEGIN UPDATE gae_tasks_version SET queue_changes = queue_changes + 1; END;
 CREATE TRIGGER gae_tasks_queue_removed AFTER DELETE ON gae_tasks_queue
 BEGIN UPDATE gae_tasks_version SET queue_changes = queue_changes + 1; END;
 
--- The schemas of payloads: a row for each shape, written in the transaction of the first task of the
--- shape, and never deleted.
+-- The schemas of payloads: a row for each shape, written in the transaction of the first task of
+-- the shape, and never deleted.
 CREATE TABLE gae_tasks_schemas (
     shape INTEGER NOT NULL PRIMARY KEY CHECK (typeof(shape) = 'integer'),
     schema BLOB NOT NULL
@@ -55,8 +55,8 @@ CREATE TABLE gae_tasks_lane (
     -- The queue's place in the order of turns: the order in which queues received their first
     -- tasks.
     turn INTEGER NOT NULL,
-    -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending order;
-    -- one byte more if there are others. Only these readers wait for the times of the tasks.
+    -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending
+    -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers BLOB NOT NULL,
     UNIQUE (queue, kind, shape, version, refusers)
 ) WITHOUT ROWID;

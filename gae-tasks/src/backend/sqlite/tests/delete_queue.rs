@@ -126,7 +126,8 @@ fn rows_by_which_no_task_waits_keep_no_queue() {
                 assert_eq!(finish(&sqlite, &lease(&sqlite, at(100), 1)).len(), 1);
                 wait(sqlite.delete_queue(request())).unwrap();
             }
-            let rows = "SELECT (SELECT count(*) FROM gae_tasks_waiting) + (SELECT count(*) FROM gae_tasks_ready)";
+            let rows = "SELECT (SELECT count(*) FROM gae_tasks_waiting) + (SELECT count(*) FROM \
+                        gae_tasks_ready)";
             let left: i64 = Connection::open(folder.file())
                 .unwrap()
                 .query_row(rows, [], |row| row.get(0))

@@ -121,7 +121,8 @@ fn the_tables_stand_beside_those_of_an_application() {
     let version: i64 =
         connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 7);
-    let ours = "SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'gae_tasks_%' AND name <> 'task' AND name <> 'schema'";
+    let ours = "SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'gae_tasks_%' AND name \
+                <> 'task' AND name <> 'schema'";
     assert_eq!(connection.query_row(ours, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
 }
 

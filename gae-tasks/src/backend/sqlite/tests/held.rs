@@ -195,10 +195,13 @@ proptest! {
         let (mut model, mut next) = (Model::new(), 0);
         for step in steps {
             perform(&connection, &mut model, step, &mut next);
-            let mut stored: Vec<_> = held::leases(&connection).unwrap().into_iter().map(|(held, _)| held).collect();
+            let mut stored: Vec<_> =
+                held::leases(&connection).unwrap().into_iter().map(|(held, _)| held).collect();
             stored.sort_unstable_by_key(|held| held.lease.id);
-            let stored: Vec<_> = stored.into_iter().map(|held| (held.lease, held.expires)).collect();
-            let expected: Vec<_> = model.values().map(|(lease, _, expires)| (*lease, *expires)).collect();
+            let stored: Vec<_> =
+                stored.into_iter().map(|held| (held.lease, held.expires)).collect();
+            let expected: Vec<_> =
+                model.values().map(|(lease, _, expires)| (*lease, *expires)).collect();
             prop_assert_eq!(stored, expected);
             for (lease, waited, _) in model.values() {
                 let found = Held::new(&connection).find(*lease).unwrap();
@@ -237,7 +240,8 @@ fn a_row_is_split_beside_one_that_cannot_be_read() {
     let other = Connection::open(folder.file()).unwrap();
     // Only the second row of the token can be read.
     other.execute_batch("UPDATE gae_tasks_lease SET id = id + 1").unwrap();
-    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, tasks FROM gae_tasks_lease";
+    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, tasks \
+                  FROM gae_tasks_lease";
     other.execute_batch(spoilt).unwrap();
     let extend = Extend::new(Now::At(at(110)), vec![leased[1].lease], Duration::from_secs(30));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true]);

@@ -37,7 +37,8 @@ fn check(connection: &Connection, state: &str) {
         ),
         (
             ready::TURNS,
-            "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND (turn,lane)>(?,?) AND turn<?)",
+            "SEARCH gae_tasks_ready USING PRIMARY KEY (standing=? AND (turn,lane)>(?,?) AND \
+             turn<?)",
         ),
         (
             ready::IS_THERE,
@@ -54,7 +55,8 @@ fn check(connection: &Connection, state: &str) {
         (waiting::TAKE_UP_TO, head),
         (
             waiting::TAKE,
-            "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND due=? AND task=?)",
+            "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND \
+             due=? AND task=?)",
         ),
         (settle::REMOVE, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
         (held::ROW, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid=?)"),

@@ -73,7 +73,8 @@ fn no_loss_of_power_takes_back_what_was_acknowledged() {
     }
     let [log, copy, after] = disk.losses;
     println!(
-        "power was lost {log} times while the log was written, {copy} times in a checkpoint, {after} times after it"
+        "power was lost {log} times while the log was written, {copy} times in a checkpoint, \
+         {after} times after it"
     );
     assert!(log > 50 && copy > 5 && after > 20, "too few losses to be conclusive");
 }

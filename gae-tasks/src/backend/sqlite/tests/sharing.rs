@@ -206,8 +206,10 @@ const APPLICATION: &str = "
 fn seen(connection: &Connection) -> Vec<String> {
     let query = "SELECT 'user_version ' || user_version FROM pragma_user_version
         UNION ALL SELECT 'application_id ' || application_id FROM pragma_application_id
-        UNION ALL SELECT type || name || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name NOT LIKE 'gae\\_tasks\\_%' ESCAPE '\\'
-        UNION ALL SELECT version || description FROM _sqlx_migrations UNION ALL SELECT id || payload FROM task";
+        UNION ALL SELECT type || name || coalesce(sql, '') FROM sqlite_schema WHERE \
+        tbl_name NOT LIKE 'gae\\_tasks\\_%' ESCAPE '\\'
+        UNION ALL SELECT version || description FROM _sqlx_migrations UNION ALL SELECT id || \
+        payload FROM task";
     let mut statement = connection.prepare(query).unwrap();
     let lines = statement.query_map([], |row| row.get(0)).unwrap();
     lines.collect::<Result<_, _>>().unwrap()

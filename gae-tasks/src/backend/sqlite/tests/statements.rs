@@ -87,7 +87,8 @@ fn every_statement_can_be_prepared() {
 
 #[test]
 fn a_statement_is_found_however_it_is_written() {
-    let source = "const A: &str = \"SELECT 1 \\\n      FROM t\"; // \"no\nf(\"x\", \"DELETE FROM \\\"t\\\"\")";
+    let source = "const A: &str = \"SELECT 1 \\\n      FROM t\"; // \"no\nf(\"x\", \
+                  \"DELETE FROM \\\"t\\\"\")";
     assert_eq!(
         literals(source.split(" // \"no").collect::<String>().as_str()),
         ["SELECT 1 FROM t", "x", "DELETE FROM \"t\""]

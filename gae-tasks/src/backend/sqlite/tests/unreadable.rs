@@ -202,9 +202,12 @@ fn rows_of_no_task_stop_no_task() {
     let sqlite = folder.open();
     let (one, other) = (task(b"x"), task(b"y").with(|task| task.spec.shape = Shape::from_bits(8)));
     enqueue(&sqlite, vec![one.clone(), other.clone()]).unwrap();
-    let garbage = "INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, x'00', NULL FROM gae_tasks_waiting;
-                   INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, zeroblob(16), NULL FROM gae_tasks_waiting;
-                   INSERT INTO gae_tasks_lease VALUES (1, 0, 0, 0, 1, x'00'), (2, 0, 0, 0, 1, 'text');
+    let garbage = "INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, x'00', NULL \
+                   FROM gae_tasks_waiting;
+                   INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, zeroblob(16), \
+                   NULL FROM gae_tasks_waiting;
+                   INSERT INTO gae_tasks_lease VALUES (1, 0, 0, 0, 1, x'00'), (2, 0, 0, 0, 1, \
+                   'text');
                    INSERT INTO gae_tasks_name VALUES ('default', 'n', 'text', NULL);
                    INSERT INTO gae_tasks_task (id, lane, created, schedule_time, died, payload)
                        VALUES (x'00', 1, 0, 0, -1000000000000000, x'00')";

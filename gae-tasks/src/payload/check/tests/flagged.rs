@@ -133,7 +133,8 @@ enum RenamedVariant {
 #[test]
 fn names_that_one_half_has() {
     says! {
-        Renamed { a: 1, b: 2 } => "`p.b` is written under the name `out` (`rename(serialize = ..)`)",
+        Renamed { a: 1, b: 2 } =>
+            "`p.b` is written under the name `out` (`rename(serialize = ..)`)",
             "which is not read", "`#[serde(alias = \"out\")]`";
         RenamedVariant::One => "`p::One` is not read under this name",
             "`#[serde(alias = \"One\")]`";
@@ -253,16 +254,21 @@ fn parts_of_other_kinds() {
         halves::<Option<u8>, _>(5_u8) => "`p` is written as a u8, but read as an Option";
         halves::<u8, _>(Some(5_u8)) => "`p` is written as an Option, but read as a u8";
         halves::<u8, _>(None::<u8>) => "`p` is written as an Option, but read as a u8";
-        halves::<(u8, u8), _>(vec![1_u8, 2]) => "`p` is written as a sequence, but read as an array of 2";
-        halves::<Vec<u8>, _>((1_u8, 2_u8)) => "`p` is written as a tuple of 2, but read as a sequence";
-        halves::<(u8, u8, u16), _>((1_u8, 2_u8)) => "`p` is written as a tuple of 2, but read as a tuple of 3";
-        halves::<BTreeMap<u8, u8>, _>(vec![(1_u8, 2_u8)]) => "`p` is written as a sequence, but read as a map";
+        halves::<(u8, u8), _>(vec![1_u8, 2]) =>
+            "`p` is written as a sequence, but read as an array of 2";
+        halves::<Vec<u8>, _>((1_u8, 2_u8)) =>
+            "`p` is written as a tuple of 2, but read as a sequence";
+        halves::<(u8, u8, u16), _>((1_u8, 2_u8)) =>
+            "`p` is written as a tuple of 2, but read as a tuple of 3";
+        halves::<BTreeMap<u8, u8>, _>(vec![(1_u8, 2_u8)]) =>
+            "`p` is written as a sequence, but read as a map";
         halves::<Vec<(u8, u8)>, _>(BTreeMap::from([(1_u8, 2_u8)])) =>
             "`p` is written as a map, but read as a sequence";
         halves::<BTreeMap<String, u8>, _>(Point { x: 1, y: 2 }) =>
             "`p` is written as a struct, but read as a map";
         halves::<Point, _>((1_u8, 2_u8)) => "`p` is written as a tuple of 2, but read as a struct";
-        halves::<Turned, _>(Point { x: 1, y: 2 }) => "`p.x` stands at another place when it is written";
+        halves::<Turned, _>(Point { x: 1, y: 2 }) =>
+            "`p.x` stands at another place when it is written";
         halves::<BTreeMap<String, u8>, _>(BTreeMap::from([("SECRET", "SECRET")])) =>
             "`p{value}` is written as a String, but read as a u8";
         halves::<BTreeMap<u8, u8>, _>(BTreeMap::from([("SECRET", 1_u8)])) =>
@@ -311,7 +317,8 @@ fn representations_that_one_half_has() {
         halves::<Point, _>(Flat { a: 1, rest: Point { x: 1, y: 2 } }) =>
             "`p` is written as a map that does not say how many elements follow",
             "`#[serde(flatten)]`", "Json";
-        halves::<Choice, _>(Tagged::A { x: 1 }) => "`p` is written as a struct, but read as an enum";
+        halves::<Choice, _>(Tagged::A { x: 1 }) =>
+            "`p` is written as a struct, but read as an enum";
     }
 }
 

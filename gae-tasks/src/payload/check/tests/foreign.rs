@@ -32,8 +32,9 @@ fn times_of_the_crate_time() {
 fn times_of_jiff() {
     fine! {
         jiff::Timestamp::UNIX_EPOCH; jiff::civil::date(2024, 2, 29);
-        jiff::civil::date(2024, 2, 29).at(1, 2, 3, 4); jiff::Span::new(); jiff::SignedDuration::ZERO;
-        jiff::civil::time(1, 2, 3, 4); crate::Timestamp::from_micros(-5);
+        jiff::civil::date(2024, 2, 29).at(1, 2, 3, 4); jiff::Span::new();
+        jiff::SignedDuration::ZERO; jiff::civil::time(1, 2, 3, 4);
+        crate::Timestamp::from_micros(-5);
     }
 }
 

@@ -62,8 +62,16 @@ proptest! {
         is_as_by_postcard(&numbers);
         let of_every_length = short(numbers.0.3, shift);
         is_as_by_postcard(&(of_every_length, of_every_length as i64, of_every_length as u32));
-        is_as_by_postcard(&(of_every_length as u16, of_every_length as i16, -(of_every_length as i32 / 2)));
-        is_as_by_postcard(&(numbers.0.4 >> shift, numbers.1.4 >> shift, numbers.0.4 >> (2 * shift)));
+        is_as_by_postcard(&(
+            of_every_length as u16,
+            of_every_length as i16,
+            -(of_every_length as i32 / 2),
+        ));
+        is_as_by_postcard(&(
+            numbers.0.4 >> shift,
+            numbers.1.4 >> shift,
+            numbers.0.4 >> (2 * shift),
+        ));
     }
 
     #[test]

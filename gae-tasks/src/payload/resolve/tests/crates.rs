@@ -14,17 +14,23 @@ fn times() {
     let date = chrono::NaiveDate::from_ymd_opt(2026, 2, 3).unwrap();
     let moment = date.and_hms_opt(4, 5, 6).unwrap().and_utc();
     rows! {
-        chrono::DateTime<chrono::Utc>, moment => chrono::DateTime<chrono::FixedOffset>, Same(moment.fixed_offset());
-        chrono::DateTime<chrono::Utc>, moment => Option<chrono::DateTime<chrono::Utc>>, Is(Some(moment));
+        chrono::DateTime<chrono::Utc>, moment =>
+            chrono::DateTime<chrono::FixedOffset>, Same(moment.fixed_offset());
+        chrono::DateTime<chrono::Utc>, moment =>
+            Option<chrono::DateTime<chrono::Utc>>, Is(Some(moment));
         chrono::DateTime<chrono::Utc>, moment => i64, Waits("was a String, is an i64");
         Option<chrono::NaiveDate>, Some(date) => chrono::NaiveDate, Is(date);
         String, "2026-02-03".into() => chrono::NaiveDate, Same(date);
         String, "no date".into() => Option<chrono::NaiveDate>, Fails("its type refuses the value");
-        jiff::Timestamp, jiff::Timestamp::UNIX_EPOCH => Option<jiff::Timestamp>, Is(Some(jiff::Timestamp::UNIX_EPOCH));
+        jiff::Timestamp, jiff::Timestamp::UNIX_EPOCH =>
+            Option<jiff::Timestamp>, Is(Some(jiff::Timestamp::UNIX_EPOCH));
         jiff::civil::Date, jiff::civil::date(2026, 2, 3) => chrono::NaiveDate, Same(date);
-        jiff::SignedDuration, jiff::SignedDuration::from_secs(90) => jiff::SignedDuration, Same(jiff::SignedDuration::from_secs(90));
-        crate::Timestamp, crate::Timestamp::from_micros(7) => Option<crate::Timestamp>, Is(Some(crate::Timestamp::from_micros(7)));
-        crate::Timestamp, crate::Timestamp::from_micros(7) => String, Waits("was an i64, is a String");
+        jiff::SignedDuration, jiff::SignedDuration::from_secs(90) =>
+            jiff::SignedDuration, Same(jiff::SignedDuration::from_secs(90));
+        crate::Timestamp, crate::Timestamp::from_micros(7) =>
+            Option<crate::Timestamp>, Is(Some(crate::Timestamp::from_micros(7)));
+        crate::Timestamp, crate::Timestamp::from_micros(7) =>
+            String, Waits("was an i64, is a String");
     }
 }
 
@@ -50,9 +56,12 @@ fn names_and_numbers_of_the_net() {
         url::Url, url.clone() => String, Same(url.to_string());
         url::Url, url.clone() => Option<url::Url>, Is(Some(url.clone()));
         String, "no url".into() => Option<url::Url>, Fails("its type refuses");
-        semver::Version, semver::Version::new(1, 2, 3) => Option<String>, Is(Some("1.2.3".to_owned()));
-        ipnet::Ipv4Net, "10.0.0.0/8".parse().unwrap() => Option<ipnet::Ipv4Net>, Is(Some("10.0.0.0/8".parse().unwrap()));
-        ipnet::IpNet, "10.0.0.0/8".parse().unwrap() => Option<ipnet::IpNet>, Is(Some("10.0.0.0/8".parse().unwrap()));
+        semver::Version, semver::Version::new(1, 2, 3) =>
+            Option<String>, Is(Some("1.2.3".to_owned()));
+        ipnet::Ipv4Net, "10.0.0.0/8".parse().unwrap() =>
+            Option<ipnet::Ipv4Net>, Is(Some("10.0.0.0/8".parse().unwrap()));
+        ipnet::IpNet, "10.0.0.0/8".parse().unwrap() =>
+            Option<ipnet::IpNet>, Is(Some("10.0.0.0/8".parse().unwrap()));
         uuid::Uuid, id => String, Waits("was bytes, is a String");
         String, id.to_string() => uuid::Uuid, Waits("was a String, is bytes");
         uuid::Uuid, id => Option<uuid::Uuid>, Is(Some(id));
@@ -73,10 +82,13 @@ fn collections() {
         bytes::Bytes, bytes::Bytes::new() => String, Waits("was bytes, is a String");
         Vec<u8>, vec![1, 2] => Small, Is(Small::from_slice(&[1, 2]));
         Small, Small::from_slice(&[1, 2]) => Vec<u16>, Same(vec![1, 2]);
-        BTreeMap<u8, u8>, BTreeMap::from([(1, 2)]) => indexmap::IndexMap<String, u64>, Is([("1".to_owned(), 2)].into());
+        BTreeMap<u8, u8>, BTreeMap::from([(1, 2)]) =>
+            indexmap::IndexMap<String, u64>, Is([("1".to_owned(), 2)].into());
         indexmap::IndexSet<u8>, [2, 1].into() => Vec<u64>, Is(vec![2, 1]);
-        either::Either<u8, String>, either::Either::Left(1) => either::Either<u64, Vec<u8>>, Waits("::Right`: was a String, is a sequence");
-        either::Either<u8, String>, either::Either::Left(1) => either::Either<u64, String>, Is(either::Either::Left(1));
+        either::Either<u8, String>, either::Either::Left(1) =>
+            either::Either<u64, Vec<u8>>, Waits("::Right`: was a String, is a sequence");
+        either::Either<u8, String>, either::Either::Left(1) =>
+            either::Either<u64, String>, Is(either::Either::Left(1));
     }
 }
 

@@ -32,7 +32,8 @@ pairs! {
         enum Before { A, B(u8) } => enum After { A, #[serde(alias = "B")] C(u8) }
         Before::B(1) => Is(After::C(1));
     mod merged_with_aliases:
-        enum Before { A(u8), B(u8), C } => enum After { C, #[serde(alias = "A", alias = "B")] D(u16) }
+        enum Before { A(u8), B(u8), C } =>
+            enum After { C, #[serde(alias = "A", alias = "B")] D(u16) }
         Before::A(1) => Is(After::D(1));
         Before::B(2) => Is(After::D(2));
         Before::C => Is(After::C);
@@ -47,7 +48,9 @@ pairs! {
         enum Before { #[serde(alias = "B")] A } => enum After { A, B }
         Before::A => Waits::<After>("is a name of more than one");
     mod renamed_with_attribute:
-        enum Before { A, B } => #[serde(rename_all = "lowercase")] enum After { #[serde(rename = "A")] X, #[serde(rename = "B")] Y }
+        enum Before { A, B } =>
+            #[serde(rename_all = "lowercase")]
+            enum After { #[serde(rename = "A")] X, #[serde(rename = "B")] Y }
         Before::B => Same(After::Y);
     mod other:
         enum Before { A, B } => enum After { A, #[serde(other)] Other }
@@ -125,11 +128,13 @@ pairs! {
         Before(std::ops::Bound::Excluded(1)) => Is(After(std::ops::Bound::Excluded(1)));
         Before(std::ops::Bound::Unbounded) => Is(After(std::ops::Bound::Unbounded));
     mod recursive:
-        enum Before { Sum(Box<Before>, Box<Before>), Number(u8) } => enum After { Number(u64), Not, Sum(Box<After>, Box<After>) }
+        enum Before { Sum(Box<Before>, Box<Before>), Number(u8) } =>
+            enum After { Number(u64), Not, Sum(Box<After>, Box<After>) }
         Before::Sum(Before::Number(1).into(), Before::Number(2).into()) =>
             Is(After::Sum(After::Number(1).into(), After::Number(2).into()));
     mod keys:
-        #[derive(Eq, PartialOrd, Ord)] enum Before { A, B } => #[derive(Eq, PartialOrd, Ord)] enum After { B, A }
+        #[derive(Eq, PartialOrd, Ord)] enum Before { A, B } =>
+            #[derive(Eq, PartialOrd, Ord)] enum After { B, A }
         BTreeMap::from([(Before::B, 1_u8)]) => Is(BTreeMap::from([(After::B, 1_u16)]));
     mod ip_addresses:
         struct Before(std::net::IpAddr); => struct After(Option<std::net::IpAddr>);

@@ -13,11 +13,13 @@ pairs! {
         struct Before { from: u64, to: u64 } => struct After { to: u64, from: u64 }
         Before { from: 1, to: 2 } => Is(After { from: 1, to: 2 });
     mod swapped_of_other_types:
-        struct Before { id: u64, name: String, ok: bool } => struct After { ok: bool, name: String, id: u64 }
+        struct Before { id: u64, name: String, ok: bool } =>
+            struct After { ok: bool, name: String, id: u64 }
         Before { id: 1, name: s("a"), ok: true } => Is(After { id: 1, name: s("a"), ok: true });
     mod renamed:
         struct Before { a: u8, b: u8 } => struct After { a: u8, c: u8 }
-        Before { a: 1, b: 2 } => Waits::<After>("b` is not known here: add `#[serde(alias = \"b\")]`");
+        Before { a: 1, b: 2 } =>
+            Waits::<After>("b` is not known here: add `#[serde(alias = \"b\")]`");
     mod renamed_with_alias:
         struct Before { a: u8, b: u8 } => struct After { a: u8, #[serde(alias = "b")] c: u8 }
         Before { a: 1, b: 2 } => Is(After { a: 1, c: 2 });
@@ -29,7 +31,8 @@ pairs! {
         Before { a: 1, c: 2 } => Is(After { a: 1, c: 2 });
     mod added:
         struct Before { a: u8 } => struct After { a: u8, b: u8 }
-        Before { a: 1 } => Fails::<After>("b` is missing from the stored payload: add `#[serde(default)]`");
+        Before { a: 1 } =>
+            Fails::<After>("b` is missing from the stored payload: add `#[serde(default)]`");
     mod added_with_default:
         struct Before { a: u8 } => struct After { a: u8, #[serde(default)] b: u8 }
         Before { a: 1 } => Is(After { a: 1, b: 0 });
@@ -40,7 +43,8 @@ pairs! {
         struct Before { a: u8 } => struct After { b: Option<String>, a: u8 }
         Before { a: 1 } => Is(After { a: 1, b: None });
     mod container_default:
-        struct Before { a: u8 } => #[derive(Default)] #[serde(default)] struct After { a: u8, b: String, c: bool }
+        struct Before { a: u8 } =>
+            #[derive(Default)] #[serde(default)] struct After { a: u8, b: String, c: bool }
         Before { a: 1 } => Is(After { a: 1, b: s(""), c: false });
     mod removed:
         struct Before { a: u8, b: u8 } => struct After { a: u8 }
@@ -106,9 +110,11 @@ pairs! {
         Before => Same(After);
     mod nested:
         struct Before { in_: Range<u8>, n: u8 } => struct After { n: u8, in_: OtherRange<u16> }
-        Before { in_: Range { start: 1, end: 2 }, n: 3 } => Is(After { n: 3, in_: OtherRange { end: 2, start: 1 } });
+        Before { in_: Range { start: 1, end: 2 }, n: 3 } =>
+            Is(After { n: 3, in_: OtherRange { end: 2, start: 1 } });
     mod nested_twice:
-        struct Before { a: Range<Range<u8>>, b: Range<u8> } => struct After { a: OtherRange<OtherRange<u8>>, b: Range<u8> }
+        struct Before { a: Range<Range<u8>>, b: Range<u8> } =>
+            struct After { a: OtherRange<OtherRange<u8>>, b: Range<u8> }
         Before { a: Range { start: r(1), end: r(2) }, b: r(3) } => Is(After {
             a: OtherRange { start: o(1), end: o(2) },
             b: r(3),
@@ -127,22 +133,27 @@ pairs! {
         Before { a: 2 } => Is(After { a: Even(2) });
         Before { a: 3 } => Fails::<After>("a` its type refuses the value");
     mod recursive:
-        struct Before { n: u8, next: Option<Box<Before>> } => struct After { next: Option<Box<After>>, n: u16 }
+        struct Before { n: u8, next: Option<Box<Before>> } =>
+            struct After { next: Option<Box<After>>, n: u16 }
         Before { n: 1, next: Some(Before { n: 2, next: None }.into()) } => Is(After {
             n: 1,
             next: Some(After { n: 2, next: None }.into()),
         });
     mod recursive_and_added:
-        struct Before { all: Vec<Before> } => struct After { #[serde(default)] n: u8, all: Vec<After> }
-        Before { all: vec![Before { all: vec![] }] } => Is(After { n: 0, all: vec![After { n: 0, all: vec![] }] });
+        struct Before { all: Vec<Before> } =>
+            struct After { #[serde(default)] n: u8, all: Vec<After> }
+        Before { all: vec![Before { all: vec![] }] } =>
+            Is(After { n: 0, all: vec![After { n: 0, all: vec![] }] });
     mod recursive_and_changed:
         struct Before { n: u8, all: Vec<Before> } => struct After { n: bool, all: Vec<After> }
         Before { n: 1, all: vec![] } => Waits::<After>("n`: was a u8, is a bool");
     mod recursive_and_removed:
-        struct Before { n: u8, all: BTreeMap<u8, Before> } => struct After { all: BTreeMap<String, After> }
+        struct Before { n: u8, all: BTreeMap<u8, Before> } =>
+            struct After { all: BTreeMap<String, After> }
         Before { n: 1, all: BTreeMap::new() } => Waits::<After>("n` is not known here");
     mod unrolled:
-        struct Before { n: u8, next: Option<Box<Before>> } => struct After { n: u8, next: Option<Box<List>> }
+        struct Before { n: u8, next: Option<Box<Before>> } =>
+            struct After { n: u8, next: Option<Box<List>> }
         Before { n: 1, next: None } => Same(After { n: 1, next: None });
     mod made_recursive:
         struct Before { n: u8 } => struct After { n: u8, next: Option<Box<After>> }
@@ -151,11 +162,13 @@ pairs! {
         struct Before((u8, Range<u8>), u8); => struct After((u16, OtherRange<u8>), u8);
         Before((1, r(2)), 3) => Is(After((1, o(2)), 3));
     mod std_range:
-        struct Before { a: std::ops::Range<u8> } => struct After { a: std::ops::RangeInclusive<u16> }
+        struct Before { a: std::ops::Range<u8> } =>
+            struct After { a: std::ops::RangeInclusive<u16> }
         Before { a: 1..3 } => Is(After { a: 1..=3 });
     mod std_duration:
         struct Before { a: std::time::Duration } => struct After { a: Option<std::time::Duration> }
-        Before { a: std::time::Duration::from_millis(1500) } => Is(After { a: Some(std::time::Duration::from_millis(1500)) });
+        Before { a: std::time::Duration::from_millis(1500) } =>
+            Is(After { a: Some(std::time::Duration::from_millis(1500)) });
     mod std_duration_to_number:
         struct Before { a: std::time::Duration } => struct After { a: u64 }
         Before { a: std::time::Duration::ZERO } => Waits::<After>("a`: was a struct, is a u64");

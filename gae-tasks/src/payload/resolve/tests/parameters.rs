@@ -10,7 +10,10 @@ struct Deferred {
 
 macro_rules! deferred {
     ($($name:ident: $ty:ty = $value:expr),*) => {{
-        let schema = Tracer::schema(|_tracer| { $(_tracer.parameter::<$ty>(stringify!($name))?;)* Ok(()) });
+        let schema = Tracer::schema(|_tracer| {
+            $(_tracer.parameter::<$ty>(stringify!($name))?;)*
+            Ok(())
+        });
         let schema: &'static Schema = Box::leak(Box::new(schema.unwrap()));
         #[allow(unused_mut)]
         let mut encoder = Encoder::with_room(schema, 0);
@@ -34,7 +37,10 @@ fn with_alias(name: &'static str, aliases: &'static [&'static str]) -> Parameter
 /// How a function with such parameters reads what was deferred.
 macro_rules! reader {
     ($deferred:expr, [$($ignores:literal),*], $($name:ident: $ty:ty = $parameter:expr),*) => {{
-        let schema = Tracer::schema(|_tracer| { $(_tracer.parameter::<$ty>(stringify!($name))?;)* Ok(()) });
+        let schema = Tracer::schema(|_tracer| {
+            $(_tracer.parameter::<$ty>(stringify!($name))?;)*
+            Ok(())
+        });
         let parameters: &[Parameter] = &[$($parameter),*];
         let reader = Reader { schema: &schema.unwrap(), parameters, ignores: &[$($ignores),*] };
         Resolution::between($deferred.schema.clone(), &reader)
@@ -91,7 +97,9 @@ fn what_was_not_sent_has_a_default_or_is_none() {
     );
     let resolution = reader!(
         deferred, [],
-        currency: String = with_default("currency"), note: Option<u8> = plain("note"), id: u64 = plain("id")
+        currency: String = with_default("currency"),
+        note: Option<u8> = plain("note"),
+        id: u64 = plain("id")
     )
     .unwrap();
     let mut decoder = Decoder::resolved(&resolution, &deferred.bytes).unwrap();
@@ -288,7 +296,10 @@ struct Grew {
 
 #[test]
 fn a_missing_field_belongs_to_the_pair_where_every_value_lacks_it() {
-    let deferred = deferred!(p: (Vec<u8>, Option<Grew>, [Grew; 2]) = (vec![], None, [Grew { from: 1 }, Grew { from: 1 }]));
+    let deferred = deferred!(
+        p: (Vec<u8>, Option<Grew>, [Grew; 2]) =
+            (vec![], None, [Grew { from: 1 }, Grew { from: 1 }])
+    );
     let pair = reader!(deferred, [], p: (Vec<u8>, Option<Grown>, [Grown; 2]) = plain("p")).unwrap();
     assert_eq!(
         read::<(Vec<u8>, Option<Grown>, [Grown; 2])>(&pair, &deferred.bytes)

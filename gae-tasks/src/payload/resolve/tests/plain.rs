@@ -138,7 +138,8 @@ fn sequences_arrays_and_tuples() {
         (u8, String), (1, s("a")) => (u64, String), Is((1, s("a")));
         (u8, String), (1, s("a")) => (String, u8), Waits(".0`: was a u8, is a String");
         (u8, String), (1, s("a")) => (u8, String, u8), Waits("was a tuple of 2, is a tuple of 3");
-        (u8, String, u8), (1, s("a"), 2) => (u8, String), Waits("was a tuple of 3, is a tuple of 2");
+        (u8, String, u8), (1, s("a"), 2) =>
+            (u8, String), Waits("was a tuple of 3, is a tuple of 2");
         (u8,), (1,) => u8, Waits("was a tuple of 1, is a u8");
         u8, 1 => Vec<u8>, Waits("was a u8, is a sequence");
         Vec<u8>, vec![1] => u8, Waits("was a sequence, is a u8");
@@ -154,25 +155,34 @@ fn maps_and_their_keys() {
     type Map<K, V> = BTreeMap<K, V>;
     rows! {
         Map<String, u8>, Map::from([(s("a"), 1)]) => Map<String, u64>, Is(Map::from([(s("a"), 1)]));
-        Map<String, u8>, Map::from([(s("a"), 1)]) => HashMap<String, u8>, Same(HashMap::from([(s("a"), 1)]));
+        Map<String, u8>, Map::from([(s("a"), 1)]) =>
+            HashMap<String, u8>, Same(HashMap::from([(s("a"), 1)]));
         Map<u8, u8>, Map::from([(1, 2)]) => Map<u64, u8>, Is(Map::from([(1, 2)]));
         Map<u32, u8>, Map::from([(1, 2)]) => Map<String, u8>, Is(Map::from([(s("1"), 2)]));
-        Map<i64, u8>, Map::from([(i64::MIN, 2)]) => Map<String, u8>, Is(Map::from([(i64::MIN.to_string(), 2)]));
-        Map<u128, u8>, Map::from([(u128::MAX, 2)]) => Map<String, u8>, Is(Map::from([(u128::MAX.to_string(), 2)]));
+        Map<i64, u8>, Map::from([(i64::MIN, 2)]) =>
+            Map<String, u8>, Is(Map::from([(i64::MIN.to_string(), 2)]));
+        Map<u128, u8>, Map::from([(u128::MAX, 2)]) =>
+            Map<String, u8>, Is(Map::from([(u128::MAX.to_string(), 2)]));
         Map<String, u8>, Map::from([(s("-7"), 2)]) => Map<i32, u8>, Is(Map::from([(-7, 2)]));
-        Map<String, u8>, Map::from([(u128::MAX.to_string(), 2)]) => Map<u128, u8>, Is(Map::from([(u128::MAX, 2)]));
-        Map<String, u8>, Map::from([(s("300"), 2)]) => Map<u8, u8>, Fails("{key}` holds a number that is out of the range");
+        Map<String, u8>, Map::from([(u128::MAX.to_string(), 2)]) =>
+            Map<u128, u8>, Is(Map::from([(u128::MAX, 2)]));
+        Map<String, u8>, Map::from([(s("300"), 2)]) =>
+            Map<u8, u8>, Fails("{key}` holds a number that is out of the range");
         Map<String, u8>, Map::from([(s("07"), 2)]) => Map<u8, u8>, Fails("a key that is no number");
         Map<String, u8>, Map::from([(s("+7"), 2)]) => Map<u8, u8>, Fails("a key that is no number");
         Map<String, u8>, Map::from([(s(""), 2)]) => Map<u8, u8>, Fails("a key that is no number");
         Map<String, u8>, Map::from([(s("-"), 2)]) => Map<i8, u8>, Fails("a key that is no number");
         Map<char, u8>, Map::from([('a', 2)]) => Map<String, u8>, Is(Map::from([(s("a"), 2)]));
-        Map<bool, u8>, Map::from([(true, 2)]) => Map<String, u8>, Waits("{key}`: was a bool, is a String");
-        Map<String, u32>, Map::from([(s("a"), 2)]) => Map<String, String>, Waits("{value}`: was a u32, is a String");
-        Map<String, u8>, Map::from([(s("a"), 1)]) => Vec<(String, u8)>, Waits("was a map, is a sequence");
+        Map<bool, u8>, Map::from([(true, 2)]) =>
+            Map<String, u8>, Waits("{key}`: was a bool, is a String");
+        Map<String, u32>, Map::from([(s("a"), 2)]) =>
+            Map<String, String>, Waits("{value}`: was a u32, is a String");
+        Map<String, u8>, Map::from([(s("a"), 1)]) =>
+            Vec<(String, u8)>, Waits("was a map, is a sequence");
         Vec<(String, u8)>, vec![(s("a"), 1)] => Map<String, u8>, Waits("was a sequence, is a map");
         Map<String, u8>, Map::from([(s("a"), 1)]) => Within<u8>, Waits("was a map, is a struct");
-        Within<u8>, Within { before: 1, it: 2, after: s("a") } => Map<String, u8>, Waits("was a struct, is a map");
+        Within<u8>, Within { before: 1, it: 2, after: s("a") } =>
+            Map<String, u8>, Waits("was a struct, is a map");
     }
 }
 

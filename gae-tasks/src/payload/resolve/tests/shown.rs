@@ -117,7 +117,8 @@ fn everything_is_shown_as_json_has_it() {
             "{{p:{{numbers:[-1,2,3,\"{}\",0.5,],texts:[\"a\",\"b\",true,null,],\
              options:[null,null,1,],bytes:[{}],older:[\"Other\",{{One:1,}},{{Two:[1,2,],}},\
              {{Named:{{it:1,after:null,}},}},],\
-             by_number:{{1:2,}},by_others:[{{false:1,}},[[[1,\"a\",],2,],[[2,\"b\",],3,],],],keys:{{B:null,}},}},}}",
+             by_number:{{1:2,}},by_others:[{{false:1,}},[[[1,\"a\",],2,],[[2,\"b\",],3,],],],\
+             keys:{{B:null,}},}},}}",
             u128::MAX,
             "7,".repeat(16),
         ),

@@ -37,7 +37,10 @@ impl Expected {
     }
 
     fn check_audience(&self, claims: &Claims) -> Result<(), Refused> {
-        let is_ours = |audience: &Value| matches!(audience, Value::String(text) if self.audiences.contains(text));
+        let is_ours = |audience: &Value| match audience {
+            Value::String(text) => self.audiences.contains(text),
+            _ => false,
+        };
         match claims.get("aud") {
             Some(audience @ Value::String(_)) if is_ours(audience) => Ok(()),
             Some(Value::Array(list))

@@ -169,8 +169,8 @@ const EDITS: &[Edit] = &[
         &[(
             ATTRIBUTE,
             false,
-            "field `users[].mail` seems to be called `email` now: write `#[serde(alias = \"mail\")]` \
-                              on the field `email`",
+            "field `users[].mail` seems to be called `email` now: write `#[serde(alias = \
+             \"mail\")]` on the field `email`",
         )],
     ),
     (
@@ -197,7 +197,8 @@ const EDITS: &[Edit] = &[
         &[(
             MEANING,
             true,
-            "fields of `transfers[]` of one type have changed places: `from, to` are now `to, from`",
+            "fields of `transfers[]` of one type have changed places: `from, to` are now `to, \
+             from`",
         )],
     ),
     (

@@ -134,10 +134,8 @@ async fn a_schema_above_the_limit_is_refused_with_its_size_and_the_fix() {
         Client::builder().payload_store("memory:").inline_payload(0).build_push(backend).unwrap()
     };
     let error = wide::defer(Wide, "x").on(&tasks(beside - 1).await).await.unwrap_err();
-    assert!(
-        matches!(error, Error::SchemaTooLarge { size, limit, .. } if (size, limit) == (beside, beside - 1)),
-        "{error}"
-    );
+    let Error::SchemaTooLarge { size, limit, .. } = error else { panic!("{error}") };
+    assert_eq!((size, limit), (beside, beside - 1), "{error}");
     let text = error.to_string();
     for part in
         ["`shop/wide`", &format!("{beside} bytes"), "`cloudtasks`", "`max_payload`", "`Json<T>`"]

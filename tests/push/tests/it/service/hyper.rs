@@ -30,8 +30,8 @@ async fn serve(service: PushService) -> SocketAddr {
 async fn send(address: SocketAddr, kind: &str, chunks: &[&[u8]]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
-        "POST /_cb/deferred/{kind} HTTP/1.1\r\nHost: shop\r\nX-Secret: {SECRET}\r\nX-CloudTasks-TaskRetryCount: 0\r\n\
-         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        "POST /_cb/deferred/{kind} HTTP/1.1\r\nHost: shop\r\nX-Secret: {SECRET}\r\n\
+         X-CloudTasks-TaskRetryCount: 0\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     for chunk in chunks {

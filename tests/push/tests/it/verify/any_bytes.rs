@@ -65,7 +65,10 @@ proptest! {
     }
 
     #[test]
-    fn a_good_token_with_one_other_byte_is_refused(at in any::<prop::sample::Index>(), byte in 0x20..0x7f_u8) {
+    fn a_good_token_with_one_other_byte_is_refused(
+        at in any::<prop::sample::Index>(),
+        byte in 0x20..0x7f_u8,
+    ) {
         let mut token = GOOD.clone().into_bytes();
         let at = at.index(token.len());
         prop_assume!(token[at] != byte);
@@ -77,19 +80,34 @@ proptest! {
 
     #[test]
     fn a_claim_of_any_kind_never_panics(
-        name in prop::sample::select(vec!["iss", "aud", "exp", "iat", "nbf", "email", "email_verified"]),
+        name in prop::sample::select(vec![
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "nbf",
+            "email",
+            "email_verified",
+        ]),
         value in any_json(),
     ) {
         let mut claims = claims(ManualClock::new().time());
         claims[name] = value.clone();
         let is_believed = judge_payload(claims.to_string().as_bytes());
         // Times can be valid by chance.
-        prop_assert!(!is_believed || matches!(name, "exp" | "iat" | "nbf" | "email_verified"), "{name}: {value}");
+        prop_assert!(
+            !is_believed || matches!(name, "exp" | "iat" | "nbf" | "email_verified"),
+            "{name}: {value}"
+        );
     }
 
     #[test]
     fn any_header_is_refused_by_all_verifiers(
-        name in prop::sample::select(vec!["authorization", "x-serverless-authorization", "x-gae-tasks-secret"]),
+        name in prop::sample::select(vec![
+            "authorization",
+            "x-serverless-authorization",
+            "x-gae-tasks-secret",
+        ]),
         bytes in header_bytes(500),
         is_bearer in any::<bool>(),
     ) {
@@ -97,7 +115,9 @@ proptest! {
         let verify = AnyOf::new()
             .or(AppEngine::assume_headers_are_stripped())
             .or(SharedSecret::new("correct horse battery staple").unwrap())
-            .or(PlatformAuthenticated::whoever_gets_here_was_checked().service_account(ACCOUNT).serverless_authorization());
+            .or(PlatformAuthenticated::whoever_gets_here_was_checked()
+                .service_account(ACCOUNT)
+                .serverless_authorization());
         prop_assert!(RUNTIME.block_on(verify.verify(&request(name, &value))).is_err());
     }
 }

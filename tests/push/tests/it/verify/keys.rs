@@ -116,8 +116,10 @@ async fn an_endpoint_that_is_down_is_asked_less_and_less_and_found_again() {
 async fn garbage_is_no_key_set_and_odd_keys_are_passed_over() {
     let odd = json!({ "keys": [
         7, null, {}, { "kty": "EC", "kid": "one", "crv": "P-256", "x": "AA", "y": "AA" },
-        { "kty": "RSA", "kid": "one", "n": "!", "e": "AQAB" }, { "kty": "RSA", "kid": "one", "n": "AQAB", "e": "AQAB" },
-        { "kty": "RSA", "n": Key::one().public()["n"], "e": "AQAB" }, { "kty": "oct", "kid": "one", "k": "c2VjcmV0" },
+        { "kty": "RSA", "kid": "one", "n": "!", "e": "AQAB" },
+        { "kty": "RSA", "kid": "one", "n": "AQAB", "e": "AQAB" },
+        { "kty": "RSA", "n": Key::one().public()["n"], "e": "AQAB" },
+        { "kty": "oct", "kid": "one", "k": "c2VjcmV0" },
         { "kty": "RSA", "kid": "short", "n": part([255; 128]), "e": "AQAB" },
     ] });
     let mut for_encryption = Key::one().public();

@@ -60,7 +60,8 @@ const CONTRADICTIONS: [(&str, &str); 5] = [
     ),
     (
         "an error belongs to a task",
-        "SELECT count(*) FROM gae_tasks_error e LEFT JOIN gae_tasks_task t ON t.id = e.task WHERE t.id IS NULL",
+        "SELECT count(*) FROM gae_tasks_error e LEFT JOIN gae_tasks_task t ON t.id = e.task WHERE \
+         t.id IS NULL",
     ),
 ];
 
