@@ -61,9 +61,9 @@
 //! ```
 //!
 //! A server that asks for a certificate of the client (`cert`, or `clientcert=verify-full` beside a
-//! password, in `pg_hba.conf`) gets that of `sslcert`, with the key of `sslkey`: files in the form of
-//! PEM, of which the URL has the paths. All connections are made alike, those of the listener too;
-//! a `listen_url` has parameters of its own.
+//! password, in `pg_hba.conf`) gets that of `sslcert`, with the key of `sslkey`: files in the form
+//! of PEM, of which the URL has the paths. All connections are made alike, those of the listener
+//! too; a `listen_url` has parameters of its own.
 //!
 //! # Connections
 //!
@@ -139,9 +139,9 @@
 //! # Wake-ups
 //!
 //! After a commit a client notifies the others (`NOTIFY`, on a channel with the name of the
-//! schema), in a statement of its own and at most once in 5 milliseconds. A notification that fails,
-//! or a full notification queue of the server, delays and fails no `defer`. Nothing depends on one
-//! that is lost: workers also look for tasks once a second, and a listener that has lost its
+//! schema), in a statement of its own and at most once in 5 milliseconds. A notification that
+//! fails, or a full notification queue of the server, delays and fails no `defer`. Nothing depends
+//! on one that is lost: workers also look for tasks once a second, and a listener that has lost its
 //! connection makes another one and says so in the log.
 //!
 //! # Fairness and order

@@ -64,8 +64,8 @@ impl Certificate {
         made
     }
 
-    /// Makes the folder, with the settings for OpenSSL. The certificate has the folder's name, which
-    /// no other one has, unless it is named.
+    /// Makes the folder, with the settings for OpenSSL. The certificate has the folder's name,
+    /// which no other one has, unless it is named.
     fn begin(name: Option<&str>, constraints: &str) -> Self {
         let made = Self { folder: Folder::create() };
         let own = made.folder.path().file_name().and_then(OsStr::to_str);

@@ -57,8 +57,8 @@ impl Cluster {
         Self::create_with_tls(certificate, None).await
     }
 
-    /// As [`with_tls`](Self::with_tls), and believes the certificates of clients that this authority
-    /// has signed.
+    /// As [`with_tls`](Self::with_tls), and believes the certificates of clients that this
+    /// authority has signed.
     ///
     /// # Panics
     ///

@@ -146,8 +146,8 @@ impl Fault {
             Self::Sql(sqlx::Error::Io(error)) => unreached(error.kind()),
             Self::Sql(sqlx::Error::Tls(_)) => {
                 ": it offers no TLS, which `sslmode` in the URL asks for, or the files of \
-                 `sslrootcert`, `sslcert` and `sslkey` have no certificates, or no key that belongs \
-                 to its certificate"
+                 `sslrootcert`, `sslcert` and `sslkey` have no certificates, or no key that \
+                 belongs to its certificate"
             }
             Self::Sql(sqlx::Error::PoolTimedOut) => {
                 ": all connections of this process were busy for 10 seconds; allow more with \

@@ -58,9 +58,9 @@ impl Work {
         Ok((work, started))
     }
 
-    /// Whether the connection leads to the server of an epoch. It does for as long as it lives, while
-    /// the process may have met another server since: a standby that took over, while the former
-    /// primary still runs.
+    /// Whether the connection leads to the server of an epoch. It does for as long as it lives,
+    /// while the process may have met another server since: a standby that took over, while the
+    /// former primary still runs.
     pub(super) fn is_in(&self, epoch: Epoch) -> bool {
         self.server == epoch.started
     }

@@ -1,5 +1,5 @@
-//! What the server reads in transactions of the application, whose sessions have its own settings: a
-//! statement that was first run when the tables were tiny reads no large one whole later.
+//! What the server reads in transactions of the application, whose sessions have its own settings:
+//! a statement that was first run when the tables were tiny reads no large one whole later.
 
 use std::sync::{Arc, Mutex};
 

@@ -4,11 +4,11 @@
 //! records that the attempt has failed, counts that in the task's row, so a stale attempt finds
 //! another row than its own.
 //!
-//! The statements are planned anew each time. The session is the application's, where a plan that was
-//! made while a table was tiny reads all of it; were the statement prepared, it would go on to do so
-//! while the queue fills, until the table is analyzed, and again after each time that the queue was
-//! empty. Without parameters that costs no round trip more, as a statement does that the driver
-//! prepares and forgets.
+//! The statements are planned anew each time. The session is the application's, where a plan that
+//! was made while a table was tiny reads all of it; were the statement prepared, it would go on to
+//! do so while the queue fills, until the table is analyzed, and again after each time that the
+//! queue was empty. The values stand in the text of the statements, because a statement that the
+//! driver prepares and forgets takes a second round trip.
 
 use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 

@@ -34,13 +34,13 @@ pub(super) fn schema(home: &Home, call: &'static str) -> Result<Arc<dyn Postgres
     }
 }
 
-/// Returns a query of a statement that stores tasks, which is written for the default schema, for the
-/// schema of the client's tasks. It is prepared once for each connection of the application.
+/// Returns a query of a statement that stores tasks, which is written for the default schema, for
+/// the schema of the client's tasks. It is prepared once for each connection of the application.
 ///
-/// That is safe although the planner has the application's settings and prefers to read a tiny table
-/// whole: the statement reads no table that grows. It inserts what it is given, looks conflicts up in
-/// an index, as that is how they are detected, and reads the one row of `version`. What looks rows up
-/// is planned anew each time instead.
+/// That is safe although the planner has the application's settings and prefers to read a tiny
+/// table whole: the statement reads no table that grows. It inserts what it is given, looks
+/// conflicts up in an index, as that is how they are detected, and reads the one row of `version`.
+/// What looks rows up is planned anew each time instead.
 pub(super) fn query(
     schema: &dyn PostgresSchema,
     text: &'static str,
