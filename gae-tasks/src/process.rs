@@ -25,7 +25,10 @@ pub(crate) fn id() -> u32 {
 
 /// Returns the id, and when it was asked for.
 fn at(now: Instant, known: Option<(Instant, u32)>, ask: fn() -> u32) -> (Instant, u32) {
-    let is_recent = |(asked, _): &(Instant, u32)| now.saturating_duration_since(*asked) < FORK;
+    let is_recent = |(asked, _): &(Instant, u32)| {
+        // The clock of a child may be another one, which is behind.
+        now.checked_duration_since(*asked).is_some_and(|passed| passed < FORK)
+    };
     known.filter(is_recent).unwrap_or_else(|| (now, ask()))
 }
 
@@ -40,6 +43,8 @@ mod tests {
         assert_eq!(after(FORK - Duration::from_nanos(1)), (asked, 1));
         assert_eq!(after(FORK), (asked + FORK, 2));
         assert_eq!(at(asked, None, || 2), (asked, 2));
+        let before = asked.checked_sub(Duration::from_nanos(1)).expect("a later time");
+        assert_eq!(at(before, Some((asked, 1)), || 2), (before, 2), "the clock was set back");
     }
 
     #[test]

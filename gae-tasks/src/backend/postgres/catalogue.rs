@@ -8,13 +8,14 @@ mod queues;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use self::queues::Queues;
 use super::database::Database;
 use super::epoch::{Epoch, Epochs};
 use super::error::Fault;
 use super::lane::{Lane, LaneKey, lane_columns};
+use super::work::Work;
 use crate::backend::NewTask;
 use crate::backend::readers::{Answer, KnownReaders, Question};
 use crate::backend::refusers::Refusers;
@@ -75,6 +76,15 @@ impl Catalogue {
     /// Returns the epoch in which rows that are known to be stored are stored.
     pub(super) fn epoch(&self) -> Epoch {
         self.known().epoch
+    }
+
+    /// Returns the epoch of `work`.
+    ///
+    /// # Errors
+    /// [`Fault::Moved`] if it is on another server than the one that connections lead to now: what
+    /// it reads or commits would be taken for stored here.
+    pub(super) fn epoch_of(&self, work: &Work) -> Result<Epoch, Fault> {
+        Some(self.epoch()).filter(|epoch| work.is_in(*epoch)).ok_or(Fault::Moved)
     }
 
     /// Returns the lane of each new task, after the rows that the tasks need were committed.
@@ -192,7 +202,7 @@ impl Catalogue {
     pub(super) async fn learn_turn(
         &self,
         database: &Database,
-        connection: &mut PgConnection,
+        work: &mut Work,
         queue: &QueueName,
     ) -> Result<(), Fault> {
         const READ: &str = "SELECT id FROM gae_tasks.lane WHERE queue = $1 LIMIT 1";
@@ -200,31 +210,32 @@ impl Catalogue {
             return Ok(());
         }
         let query = database.query(READ).bind(queue.as_str());
-        let lane: Option<i64> = match query.fetch_optional(&mut *connection).await? {
+        let lane: Option<i64> = match query.fetch_optional(&mut **work).await? {
             Some(row) => row.try_get(0)?,
             None => None,
         };
-        self.learn_lanes(database, connection, lane).await
+        self.learn_lanes(database, work, lane).await
     }
 
     /// Reads those of these lanes that are not known to be stored.
     pub(super) async fn learn_lanes(
         &self,
         database: &Database,
-        connection: &mut PgConnection,
+        work: &mut Work,
         lanes: impl IntoIterator<Item = i64>,
     ) -> Result<(), Fault> {
         const READ: &str =
             concat!("SELECT ", lane_columns!(), " FROM gae_tasks.lane l WHERE l.id = ANY($1)");
-        let (unknown, epoch): (Vec<_>, _) = {
+        let unknown: Vec<_> = {
             let known = self.known();
             let is_unknown = |lane: &i64| !known.stored_lanes.contains(lane);
-            (lanes.into_iter().filter(is_unknown).collect(), known.epoch)
+            lanes.into_iter().filter(is_unknown).collect()
         };
         if unknown.is_empty() {
             return Ok(());
         }
-        let rows = database.query(READ).bind(&unknown).fetch_all(connection).await?;
+        let epoch = self.epoch_of(work)?;
+        let rows = database.query(READ).bind(&unknown).fetch_all(&mut **work).await?;
         let mut known = self.known();
         unknown.iter().for_each(|lane| _ = known.lanes.remove(lane));
         rows.iter().filter_map(|row| Lane::read(row, 0)).for_each(|lane| known.know(lane));
@@ -255,19 +266,20 @@ impl Catalogue {
     pub(super) async fn learn_schemas(
         &self,
         database: &Database,
-        connection: &mut PgConnection,
+        work: &mut Work,
         shapes: impl IntoIterator<Item = Shape>,
     ) -> Result<(), Fault> {
         // A schema is that of its shape on every server.
-        let (unknown, epoch): (Vec<_>, _) = {
+        let unknown: Vec<_> = {
             let known = self.known();
             let is_unknown = |shape: &Shape| !known.schemas.contains_key(shape);
-            (shapes.into_iter().filter(is_unknown).collect(), known.epoch)
+            shapes.into_iter().filter(is_unknown).collect()
         };
         if unknown.is_empty() {
             return Ok(());
         }
-        let schemas = super::schemas::read(database, connection, &unknown).await?;
+        let epoch = self.epoch_of(work)?;
+        let schemas = super::schemas::read(database, work, &unknown).await?;
         let mut known = self.known();
         for (shape, schema) in unknown.into_iter().zip(schemas) {
             _ = schema.map(|schema| known.know_schema(shape, schema));
@@ -299,17 +311,14 @@ impl Catalogue {
     pub(super) async fn refresh_queues(
         &self,
         database: &Database,
-        connection: &mut PgConnection,
+        work: &mut Work,
         changes: i64,
     ) -> Result<(), Fault> {
-        let epoch = {
-            let known = self.known();
-            if known.queues.is_of(changes) {
-                return Ok(());
-            }
-            known.epoch
-        };
-        let queues = Queues::read(database, connection).await?;
+        if self.is_of(changes) {
+            return Ok(());
+        }
+        let epoch = self.epoch_of(work)?;
+        let queues = Queues::read(database, work).await?;
         let mut known = self.known();
         known.queues = queues;
         known.doubt_unless(epoch);

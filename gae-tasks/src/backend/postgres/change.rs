@@ -12,6 +12,7 @@ use super::database::{Database, at, moment};
 use super::error::Fault;
 use super::shared::Shared;
 use super::task::{Task, id, task_columns, unless_zero, uuid, write_errors};
+use super::work::Work;
 use crate::backend::lifecycle::{self, Change, Facts, Rules};
 use crate::backend::refusers::Refusers;
 use crate::backend::{LeaseRef, LeaseToken, Settled};
@@ -27,27 +28,23 @@ pub(super) struct Begun {
 }
 
 /// Begins to change tasks: reads the time, and the queues if they have changed.
-pub(super) async fn begin(
-    shared: &Shared,
-    connection: &mut PgConnection,
-    now: Now,
-) -> Result<Begun, Fault> {
+pub(super) async fn begin(shared: &Shared, work: &mut Work, now: Now) -> Result<Begun, Fault> {
     const BEGIN: &str = concat!(
         "SELECT ",
         moment!(),
         ", queue_changes, pg_current_xact_id()::text FROM gae_tasks.version"
     );
     let Shared { database, catalogue, .. } = shared;
-    let row = database.prepared(BEGIN).bind(at(now)).fetch_one(&mut *connection).await?;
+    let row = database.prepared(BEGIN).bind(at(now)).fetch_one(&mut **work).await?;
     let (now, changes, xid) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    catalogue.refresh_queues(database, connection, changes).await?;
+    catalogue.refresh_queues(database, work, changes).await?;
     Ok(Begun { now: Timestamp::from_micros(now), xid })
 }
 
 /// Locks and reads those of these tasks that are stored and that nobody else has locked.
 pub(super) async fn lock(
     shared: &Shared,
-    connection: &mut PgConnection,
+    work: &mut Work,
     ids: &[Uuid],
 ) -> Result<HashMap<TaskId, Task>, Fault> {
     const LOCK: &str = concat!(
@@ -56,11 +53,11 @@ pub(super) async fn lock(
         " FROM gae_tasks.task t WHERE t.id = ANY($1) ORDER BY t.id FOR UPDATE SKIP LOCKED"
     );
     let Shared { database, catalogue, .. } = shared;
-    let rows = database.prepared(LOCK).bind(ids).fetch_all(&mut *connection).await?;
+    let rows = database.prepared(LOCK).bind(ids).fetch_all(&mut **work).await?;
     let task = |row| Task::read(row, 0).map(|task| (task.id, task));
     let tasks: HashMap<_, _> = rows.iter().map(task).collect::<Result<_, _>>()?;
     let lanes = tasks.values().map(|task| task.lane);
-    catalogue.learn_lanes(database, connection, lanes).await?;
+    catalogue.learn_lanes(database, work, lanes).await?;
     Ok(tasks)
 }
 

@@ -63,11 +63,6 @@ impl Choice {
         (choice, questions)
     }
 
-    /// Returns the choice of one source of clear tasks.
-    pub(super) fn of(changes: i64, source: Source) -> Self {
-        Self { changes, queues: vec![vec![source]], ..Self::default() }
-    }
-
     /// Whether nothing is due that the worker may take.
     pub(super) const fn is_empty(&self) -> bool {
         self.watched.is_empty() && self.queues.is_empty()

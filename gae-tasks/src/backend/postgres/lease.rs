@@ -8,14 +8,14 @@ mod turns;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
-
 use self::turns::Leasing;
 use super::choice::Choice;
 use super::error::Fault;
+use super::guess::Guess;
 use super::looks::Look;
 use super::scan::scan;
 use super::shared::Shared;
+use super::work::Work;
 use crate::backend::readers::{Answer, Question};
 use crate::backend::{Lease, Leased, Standing};
 use crate::time::Now;
@@ -38,6 +38,8 @@ pub(super) async fn lease(
             repair::repair(&shared).await?;
             lease_once(&shared, &request).await
         }
+        // The connection led to the former server.
+        Err(Fault::Moved) => lease_once(&shared, &request).await,
         leased => leased,
     }
 }
@@ -46,9 +48,9 @@ async fn lease_once(
     shared: &Shared,
     request: &Lease,
 ) -> Result<Result<Leased, Vec<Question>>, Fault> {
-    let mut connection = shared.database.connection().await?;
+    let mut work = shared.database.connection().await?;
     let mut leasing = Leasing::new(shared, request);
-    let answer = match take_due(shared, &mut connection, request, &mut leasing).await {
+    let answer = match take_due(shared, &mut work, request, &mut leasing).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(questions)) => return Ok(Err(questions)),
         // What was taken is committed, unless all statements are in one transaction.
@@ -58,7 +60,7 @@ async fn lease_once(
         }
         Err(fault) => return Err(fault),
     };
-    connection.commit().await?;
+    work.commit().await?;
     Ok(Ok(leasing.leased(answer.next, answer.isolated)))
 }
 
@@ -72,15 +74,21 @@ struct Answered {
 /// scans find now.
 async fn take_due(
     shared: &Shared,
-    connection: &mut PgConnection,
+    work: &mut Work,
     request: &Lease,
     leasing: &mut Leasing<'_>,
 ) -> Result<Result<Answered, Vec<Question>>, Fault> {
-    if let Some(answered) = take_guessed(shared, connection, request, leasing).await? {
+    if let Some(answered) = take_guessed(shared, work, request, leasing).await? {
         return Ok(Ok(answered));
     }
     if let Some(mut look) = shared.looks.recall(request) {
-        leasing.take(connection, &mut look.choice).await?;
+        let isolated = leaves_isolated(request, &look.choice);
+        let pass = leasing.take(work, &mut look.choice).await?;
+        if pass.has_taken() && asks_again(request) {
+            found(shared, work, request, leasing, look.choice.changes);
+            shared.looks.keep(request, look);
+            return Ok(Ok(Answered { next: Some(Duration::ZERO), isolated }));
+        }
         if leasing.is_full() {
             let answered = answered(request, &look);
             shared.looks.keep(request, look);
@@ -90,7 +98,7 @@ async fn take_due(
     let (mut scans, mut isolated) = (0, false);
     loop {
         scans += 1;
-        let (mut look, questions) = look(shared, connection, request).await?;
+        let (mut look, questions) = look(shared, work, request).await?;
         if !questions.is_empty() && leasing.is_empty() {
             return Ok(Err(questions));
         }
@@ -98,9 +106,9 @@ async fn take_due(
         if look.choice.is_empty() {
             shared.guesses.found_nothing(request);
         }
-        let pass = leasing.take(connection, &mut look.choice).await?;
+        let pass = leasing.take(work, &mut look.choice).await?;
         if pass.has_taken() && asks_again(request) {
-            found(shared, request, leasing, &look.choice);
+            found(shared, work, request, leasing, look.choice.changes);
             shared.looks.keep(request, look);
             return Ok(Ok(Answered { next: Some(Duration::ZERO), isolated }));
         }
@@ -117,26 +125,22 @@ async fn take_due(
     }
 }
 
-/// Takes from where the last task was found, if nothing was due since.
+/// Takes one task from where the last one was found, if nothing was due since.
 async fn take_guessed(
     shared: &Shared,
-    connection: &mut PgConnection,
+    work: &mut Work,
     request: &Lease,
     leasing: &mut Leasing<'_>,
 ) -> Result<Option<Answered>, Fault> {
     if !asks_again(request) {
         return Ok(None);
     }
-    let guess = shared.guesses.choice(request).filter(|guess| {
-        // The lane may have been that of another server.
-        guess.queues.iter().flatten().all(|source| shared.catalogue.is_stored(source.lane.id))
-    });
-    let Some(mut choice) = guess else { return Ok(None) };
-    let pass = leasing.take(connection, &mut choice).await?;
-    if !pass.has_taken() {
+    let epoch = shared.catalogue.epoch_of(work)?;
+    let Some(guess) = shared.guesses.guess(request, epoch) else { return Ok(None) };
+    if !leasing.take_one(work, &guess).await? {
         return Ok(None);
     }
-    found(shared, request, leasing, &choice);
+    found(shared, work, request, leasing, guess.changes);
     Ok(Some(Answered { next: Some(Duration::ZERO), isolated: false }))
 }
 
@@ -147,9 +151,10 @@ fn asks_again(request: &Lease) -> bool {
     request.now == Now::Storage
 }
 
-fn found(shared: &Shared, request: &Lease, leasing: &Leasing<'_>, choice: &Choice) {
-    if let Some(last) = leasing.last() {
-        shared.guesses.found(request, choice.changes, last.clone());
+fn found(shared: &Shared, work: &Work, request: &Lease, leasing: &Leasing<'_>, changes: i64) {
+    if let (Ok(epoch), Some(last)) = (shared.catalogue.epoch_of(work), leasing.last()) {
+        let guess = Guess { epoch, changes, source: last.clone() };
+        shared.guesses.found(request, guess);
     }
 }
 
@@ -161,12 +166,12 @@ fn answered(request: &Lease, look: &Look) -> Answered {
 /// Scans what waits, and chooses what the worker may take.
 async fn look(
     shared: &Shared,
-    connection: &mut PgConnection,
+    work: &mut Work,
     request: &Lease,
 ) -> Result<(Look, Vec<Question>), Fault> {
     let begun = Instant::now();
-    let scan = scan(&shared.database, connection, request.now).await?;
-    learn::learn(shared, connection, request, &scan).await?;
+    let scan = scan(&shared.database, work, request.now).await?;
+    learn::learn(shared, work, request, &scan).await?;
     let (choice, questions) = Choice::new(&shared.catalogue, request, &scan);
     Ok((Look::new(request, choice, scan.now.plus(request.ahead), begun), questions))
 }

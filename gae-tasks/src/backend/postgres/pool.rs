@@ -126,8 +126,15 @@ impl Suspicion {
 
     /// Notes which server a new connection leads to.
     async fn meets(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-        if !self.is_pooled && self.epochs.meet(look(connection).await?.1) {
-            self.begin();
+        if self.is_pooled {
+            return Ok(());
+        }
+        let (_, started) = look(connection).await?;
+        // Whoever knows the new server suspects the connections to the former one.
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.epochs.meet(started) {
+            *since = Some(Instant::now());
+            self.epochs.end();
         }
         Ok(())
     }

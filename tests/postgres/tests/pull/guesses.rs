@@ -20,7 +20,11 @@ struct Worker<'a> {
 impl<'a> Worker<'a> {
     /// Creates a worker that has found its last task in the queue `a`, and nothing since.
     async fn idle_after_a(stage: &'a Stage) -> Self {
-        let worker = Self { stage, request: leasing(["a", "b"], 10) };
+        Self::with_room(stage, 10).await
+    }
+
+    async fn with_room(stage: &'a Stage, room: usize) -> Self {
+        let worker = Self { stage, request: leasing(["a", "b"], room) };
         for (queue, number) in [("b", 8), ("a", 9)] {
             stage.store(queue, number..number + 1).await;
             assert_eq!(ids(&worker.lease().await), [id(number)]);
@@ -62,6 +66,36 @@ async fn an_idle_worker_takes_from_where_it_found_the_last_task_and_then_looks_e
 }
 
 #[tokio::test]
+async fn a_guess_is_about_one_task_however_many_are_due() {
+    let stage = Stage::new().await;
+    let worker = Worker::with_room(&stage, 2).await;
+    stage.store("a", 1..6).await;
+    stage.store("b", 7..8).await;
+    assert_eq!(ids(&worker.lease().await), [id(1)]);
+    assert!(ids(&worker.lease().await).contains(&id(7)), "the other queue has its turn");
+}
+
+#[tokio::test]
+async fn nothing_is_guessed_beyond_the_bound_of_a_queue() {
+    let stage = Stage::new().await;
+    let mut worker = Worker::idle_after_a(&stage).await;
+    worker.request.bounds.insert(queue("a"), 0);
+    stage.store("a", 1..2).await;
+    stage.store("b", 2..3).await;
+    assert_eq!(ids(&worker.lease().await), [id(2)]);
+}
+
+#[tokio::test]
+async fn a_guess_is_that_of_one_worker() {
+    let stage = Stage::new().await;
+    let worker = Worker::idle_after_a(&stage).await;
+    stage.store("a", 1..2).await;
+    let other = Worker { stage: &stage, request: leasing(["b"], 10) };
+    assert_eq!(ids(&other.lease().await), []);
+    assert_eq!(ids(&worker.lease().await), [id(1)]);
+}
+
+#[tokio::test]
 async fn a_wrong_guess_costs_nothing_but_a_statement() {
     let stage = Stage::new().await;
     let worker = Worker::idle_after_a(&stage).await;
@@ -93,10 +127,14 @@ async fn nothing_is_guessed_in_a_lane_of_another_server() {
     let stage = Stage::new().await;
     let worker = Worker::idle_after_a(&stage).await;
     stage.store("a", 2..3).await;
-    // The lane's number is that of another queue there, which the worker does not serve.
-    let queue = "UPDATE gae_tasks.lane SET queue = 'other' WHERE queue = 'a'";
-    stage.execute(queue).await;
+    // The lane's number is that of another queue there, which this process stores tasks in.
+    let lane = "UPDATE gae_tasks.lane SET queue = 'other' WHERE queue = 'a'";
+    stage.execute(lane).await;
+    let made = "INSERT INTO gae_tasks.queue SELECT 'other', config, paused FROM gae_tasks.queue \
+                WHERE name = 'a'; UPDATE gae_tasks.version SET queue_changes = queue_changes - 1";
+    stage.execute(made).await;
     stage.database.terminate_backends().await.expect("the server answers");
-    stage.store("b", 3..4).await;
-    assert_eq!(ids(&worker.lease().await), [id(3)]);
+    stage.store("other", 3..4).await;
+    stage.store("b", 4..5).await;
+    assert_eq!(ids(&worker.lease().await), [id(4)]);
 }

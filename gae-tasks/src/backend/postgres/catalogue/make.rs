@@ -13,7 +13,6 @@ use crate::backend::postgres::database::Database;
 use crate::backend::postgres::epoch::Epoch;
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::lane::{Lane, LaneKey, lane_columns};
-use crate::backend::postgres::work::Work;
 use crate::backend::postgres::{schemas, sensitive};
 use crate::queue::QueueConfig;
 use crate::version;
@@ -58,15 +57,6 @@ impl Catalogue {
         }
         known.doubt_unless(epoch);
         Ok(epoch)
-    }
-
-    /// Returns the epoch of a transaction.
-    ///
-    /// # Errors
-    /// [`Fault::Moved`] if it is on another server than the one that connections lead to now: what
-    /// it commits would be taken for stored here.
-    fn epoch_of(&self, work: &Work) -> Result<Epoch, Fault> {
-        Some(self.epoch()).filter(|epoch| work.is_in(*epoch)).ok_or(Fault::Moved)
     }
 
     /// Makes missing lanes, and remembers them. Returns the epoch in which they are stored.

@@ -2,23 +2,22 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgConnection;
-
 use crate::backend::postgres::choice::is_meant;
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::scan::Scan;
 use crate::backend::postgres::shared::Shared;
+use crate::backend::postgres::work::Work;
 use crate::backend::{Lease, Routes};
 
 /// Reads what is not known of the lanes and queues in which tasks wait.
 pub(super) async fn learn(
     shared: &Shared,
-    connection: &mut PgConnection,
+    work: &mut Work,
     request: &Lease,
     scan: &Scan,
 ) -> Result<(), Fault> {
     let Shared { database, catalogue, looks, .. } = shared;
-    catalogue.refresh_queues(database, connection, scan.changes).await?;
+    catalogue.refresh_queues(database, work, scan.changes).await?;
     let lanes: Vec<_> = scan.heads.iter().map(|head| head.lane).collect();
     let unknown: HashSet<_> = lanes
         .iter()
@@ -26,14 +25,14 @@ pub(super) async fn learn(
         .filter(|lane| !catalogue.is_stored(*lane) && !looks.is_unreadable(*lane))
         .collect();
     if !unknown.is_empty() {
-        catalogue.learn_lanes(database, connection, unknown.iter().copied()).await?;
+        catalogue.learn_lanes(database, work, unknown.iter().copied()).await?;
         looks.note_unreadable(
             database,
             unknown.into_iter().filter(|lane| catalogue.lane(*lane).is_none()),
         );
     }
     if let Some(last) = &request.last_turn {
-        catalogue.learn_turn(database, connection, last).await?;
+        catalogue.learn_turn(database, work, last).await?;
     }
     if matches!(request.routes, Routes::Read(_)) {
         let mut shapes = HashSet::new();
@@ -42,7 +41,7 @@ pub(super) async fn learn(
                 shapes.insert(lane.key.route.shape());
             }
         }
-        catalogue.learn_schemas(database, connection, shapes).await?;
+        catalogue.learn_schemas(database, work, shapes).await?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::take::{Ask, Taken, Terms, take};
 use crate::backend::haul::{Haul, MAX_LEASED_BYTES, turn_length};
 use crate::backend::postgres::choice::{Choice, Source};
 use crate::backend::postgres::error::Fault;
+use crate::backend::postgres::guess::Guess;
 use crate::backend::postgres::shared::Shared;
 use crate::backend::{Lease, Leased, Standing};
 use crate::time::Timestamp;
@@ -101,6 +102,32 @@ impl<'a> Leasing<'a> {
         Ok(pass)
     }
 
+    /// Takes one clear task, where it is guessed to be. Returns whether it was there.
+    pub(super) async fn take_one(
+        &mut self,
+        connection: &mut PgConnection,
+        guess: &Guess,
+    ) -> Result<bool, Fault> {
+        let source = &guess.source;
+        let of_queue = self.haul.room_of(&source.lane.key.queue);
+        if self.haul.room(Standing::Clear).min(of_queue) == 0 {
+            return Ok(false);
+        }
+        let asks = [Ask { source, queue: 0, turn: 0, most: 1 }];
+        let terms = self.terms(guess.changes, 1, 1, false);
+        let taken = self.ask(connection, &asks, &terms).await?;
+        self.note_last(&asks, &taken);
+        self.add(taken);
+        Ok(!self.is_empty())
+    }
+
+    /// Remembers where the last clear task was found.
+    fn note_last(&mut self, asks: &[Ask<'_>], taken: &Taken) {
+        let Some((ask, _)) = taken.tasks.last() else { return };
+        let source = asks[*ask].source.clone();
+        self.last = Some(Source { first: taken.ends[*ask].unwrap_or(source.first), ..source });
+    }
+
     /// Takes tasks of one standing, whatever their queues.
     async fn take_watched(
         &mut self,
@@ -126,7 +153,7 @@ impl<'a> Leasing<'a> {
             return Ok(());
         }
         let alone = self.request.room.isolates(standing);
-        let terms = self.terms(choice, usize::MAX, total, alone);
+        let terms = self.terms(choice.changes, usize::MAX, total, alone);
         let taken = self.ask(connection, &asks, &terms).await?;
         pass.has_asked = true;
         pass.has_taken |= !taken.tasks.is_empty();
@@ -152,7 +179,7 @@ impl<'a> Leasing<'a> {
                 return Ok(());
             }
             let asks = asks(choice, &turns);
-            let terms = self.terms(choice, length, room, false);
+            let terms = self.terms(choice.changes, length, room, false);
             let taken = self.ask(connection, &asks, &terms).await?;
             pass.has_asked = true;
             pass.has_taken |= !taken.tasks.is_empty();
@@ -161,10 +188,7 @@ impl<'a> Leasing<'a> {
             let mut counts = vec![0; turns.len()];
             taken.tasks.iter().for_each(|(ask, _)| counts[asks[*ask].queue] += 1);
             let ends = taken.ends.clone();
-            if let Some((ask, _)) = taken.tasks.last() {
-                let source = asks[*ask].source.clone();
-                self.last = Some(Source { first: ends[*ask].unwrap_or(source.first), ..source });
-            }
+            self.note_last(&asks, &taken);
             self.add(taken);
             go_on(choice, &turns, ends);
             let is_cut = self.is_full();
@@ -220,10 +244,10 @@ impl<'a> Leasing<'a> {
         turns
     }
 
-    fn terms(&self, choice: &Choice, length: usize, total: usize, alone: bool) -> Terms {
+    fn terms(&self, changes: i64, length: usize, total: usize, alone: bool) -> Terms {
         let bytes = MAX_LEASED_BYTES.saturating_sub(self.bytes);
         let holder = self.shared.presence.holder();
-        Terms { changes: choice.changes, length, total, bytes, alone, holder }
+        Terms { changes, length, total, bytes, alone, holder }
     }
 
     async fn ask(

@@ -2,8 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::PgConnection;
-
 use crate::backend::lifecycle::{self, Ended};
 use crate::backend::postgres::change::{self, Changed, NoLane};
 use crate::backend::postgres::commit::commit_change;
@@ -11,6 +9,7 @@ use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::patience::Patience;
 use crate::backend::postgres::shared::Shared;
 use crate::backend::postgres::task::{Task, uuid};
+use crate::backend::postgres::work::Work;
 use crate::backend::{LeaseRef, Settled, Settlement, Verdict};
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
@@ -74,7 +73,12 @@ async fn record_once(
     let mut work = shared.database.begin().await?;
     let begun = change::begin(shared, &mut work, now).await?;
     let found = Found::new(shared, &mut work, settlements, may_be_done).await?;
+    let epoch = shared.catalogue.epoch_of(&work)?;
     let (recorded, changed) = found.decide(shared, settlements, begun.now)?;
+    // The lanes of tasks that were refused are those of this server.
+    if shared.catalogue.epoch() != epoch {
+        return Err(Failed::By(Fault::Moved));
+    }
     change::store(shared, &mut work, &changed, begun.now).await?;
     commit_change(&shared.database, work, &begun.xid, "the outcomes of tasks").await?;
     Ok(recorded)
@@ -96,21 +100,21 @@ struct Found {
 impl Found {
     async fn new(
         shared: &Shared,
-        connection: &mut PgConnection,
+        work: &mut Work,
         settlements: &[&Settlement],
         may_be_done: bool,
     ) -> Result<Self, Fault> {
         let mut leases: Vec<_> = settlements.iter().map(|settlement| settlement.lease).collect();
         leases.sort_unstable_by_key(|lease| lease.id);
         let ids: Vec<_> = leases.iter().map(|lease| uuid(lease.id)).collect();
-        let tasks = change::lock(shared, connection, &ids).await?;
+        let tasks = change::lock(shared, work, &ids).await?;
         let missing = leases.iter().filter(|lease| !tasks.contains_key(&lease.id));
         let missing: Vec<_> = missing.map(|lease| uuid(lease.id)).collect();
-        let locked = change::stored(&shared.database, connection, &missing).await?;
+        let locked = change::stored(&shared.database, work, &missing).await?;
         let (of_locked, leases): (Vec<_>, Vec<_>) =
             leases.into_iter().partition(|lease| locked.contains(&lease.id));
-        let kept = change::held(&shared.database, connection, &of_locked).await?;
-        let held = change::end_leases(&shared.database, connection, &leases).await?;
+        let kept = change::held(&shared.database, work, &of_locked).await?;
+        let held = change::end_leases(&shared.database, work, &leases).await?;
         Ok(Self { tasks, locked, kept, held, may_be_done })
     }
 

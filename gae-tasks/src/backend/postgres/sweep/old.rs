@@ -11,6 +11,7 @@ use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::shared::Shared;
 use crate::backend::postgres::task::id;
 use crate::backend::postgres::unreadable;
+use crate::backend::postgres::work::Work;
 use crate::time::Timestamp;
 
 /// How many bytes of payloads one sweep deletes: the dead letter that reaches the limit is the
@@ -63,7 +64,7 @@ pub(super) async fn forget_dead(
 /// Returns the lanes with dead letters that are old, and the time of death up to which they are.
 async fn old_lanes(
     shared: &Shared,
-    connection: &mut PgConnection,
+    work: &mut Work,
     now: Timestamp,
 ) -> Result<Vec<(i64, i64)>, Fault> {
     const FIRST: &str = "WITH RECURSIVE first AS ((SELECT t.lane, t.died FROM gae_tasks.task t \
@@ -72,10 +73,10 @@ async fn old_lanes(
                          t.died FROM gae_tasks.task t WHERE t.died IS NOT NULL AND t.lane > f.lane \
                          ORDER BY t.lane, t.died LIMIT 1) n) SELECT lane, died FROM first";
     let Shared { database, catalogue, .. } = shared;
-    let rows = database.query(FIRST).fetch_all(&mut *connection).await?;
+    let rows = database.query(FIRST).fetch_all(&mut **work).await?;
     let first = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
     let first: Vec<(i64, i64)> = first.collect::<Result<_, sqlx::Error>>()?;
-    catalogue.learn_lanes(database, connection, first.iter().map(|(lane, _)| *lane)).await?;
+    catalogue.learn_lanes(database, work, first.iter().map(|(lane, _)| *lane)).await?;
     let old = |(lane, died): &(i64, i64)| {
         let of = catalogue.lane(*lane).filter(|of| !of.key.is_newer())?;
         let config = catalogue.config(&of.key.queue).ok()?;
