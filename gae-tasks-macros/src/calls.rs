@@ -6,6 +6,7 @@ use quote::quote;
 
 use crate::model::{Parameter, Task};
 use crate::owner::Owner;
+use crate::tokens::at;
 
 /// Generates the functions that defer a call.
 pub(crate) fn functions(task: &Task) -> TokenStream {
@@ -45,8 +46,12 @@ fn of_the_task_type(task: &Task, doc: &str) -> TokenStream {
 
 /// Generates `invoice.defer_send(..)`, or `Invoice::defer_create(..)` if no receiver is sent.
 fn of_the_owner(task: &Task, owner: &Owner, doc: &str) -> TokenStream {
-    let (door, ty, vis) = (&task.door, &owner.ty, &task.function.vis);
+    let (ty, vis, here) = (&owner.ty, &task.function.vis, task.function.sig.ident.span());
     let (call, shared, parameters) = (&task.call, task.shared(), declared(task));
+    // Placed where the method is named: the compiler reports there that another block has a function
+    // of the name.
+    let door = &task.door;
+    let (function, output) = (at(here, quote!(fn)), at(here, quote!(#door::Defer)));
     let (receiver, deferred) = match task.sends_receiver() {
         true => (Some(quote!(&self,)), by_reference(task)),
         false => (None, by_value(task)),
@@ -57,7 +62,7 @@ fn of_the_owner(task: &Task, owner: &Owner, doc: &str) -> TokenStream {
             #(#shared)*
             #[doc = #doc]
             #[allow(non_snake_case)]
-            #vis fn #call(#receiver #(#parameters),*) -> #door::Defer {
+            #vis #function #call(#receiver #(#parameters),*) -> #output {
                 #deferred
             }
         }
