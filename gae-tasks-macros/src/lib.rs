@@ -146,7 +146,7 @@ mod tests {
                     async fn send(&self, to: String) {}
                     fn unmarked(&self) {}
                     #[deferred]
-                    fn create(id: u64) -> Self {}
+                    fn create(id: u64) -> Result<Self, Error> {}
                 }
             ),
         );
