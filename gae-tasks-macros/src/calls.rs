@@ -1,5 +1,5 @@
-//! Generates the functions that defer a call: of the args, and of the task type or of the type whose
-//! method the task is.
+//! Generates the functions that defer a call: of the args, and of the task type or of the type
+//! whose method the task is.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
@@ -48,8 +48,8 @@ fn of_the_task_type(task: &Task, doc: &str) -> TokenStream {
 fn of_the_owner(task: &Task, owner: &Owner, doc: &str) -> TokenStream {
     let (ty, vis, here) = (&owner.ty, &task.function.vis, task.function.sig.ident.span());
     let (call, shared, parameters) = (&task.call, task.shared(), declared(task));
-    // Placed where the method is named: the compiler reports there that another block has a function
-    // of the name.
+    // Placed where the method is named: the compiler reports there that another block has a
+    // function of this name.
     let door = &task.door;
     let (function, output) = (at(here, quote!(fn)), at(here, quote!(#door::Defer)));
     let (receiver, deferred) = match task.sends_receiver() {

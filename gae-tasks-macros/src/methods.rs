@@ -54,7 +54,7 @@ struct Methods {
 }
 
 impl Methods {
-    /// Adds a method. If one of its rules is broken, the others of the block are tasks all the same.
+    /// Adds a method. If it breaks a rule, the others of the block are tasks all the same.
     fn add(&mut self, mut function: Function, all: &mut Errors) {
         let mut errors = Errors::default();
         let mut attribute = taken_attribute(&mut function, &mut errors);

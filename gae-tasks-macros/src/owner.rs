@@ -58,7 +58,7 @@ impl Owner {
                 TokenTree::Ident(word) if word == "Self" => {
                     let ty = at(word.span(), self.ty.to_token_stream());
                     // In an expression, `Invoice<u64>::LIMIT` would be a comparison.
-                    let is_prefix = matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == ':');
+                    let is_prefix = tokens.peek().is_some_and(is_colon);
                     resolved.extend(if is_prefix { quote!(<#ty>) } else { ty });
                 }
                 TokenTree::Group(group) => {
@@ -71,6 +71,10 @@ impl Owner {
         }
         resolved
     }
+}
+
+fn is_colon(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':')
 }
 
 #[cfg(test)]
