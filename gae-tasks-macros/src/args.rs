@@ -160,6 +160,11 @@ impl Attribute {
         at_end_of_value(input)
     }
 
+    /// Returns the keys that are given, in their order.
+    pub(crate) fn keys(&self) -> &[Ident] {
+        &self.keys
+    }
+
     /// Returns the span of the key `word`, or the attribute's span if the key is not given.
     pub(crate) fn key(&self, word: &str) -> Span {
         self.keys.iter().find(|key| *key == word).map_or_else(Span::call_site, Ident::span)

@@ -11,24 +11,62 @@
 //! has the hygiene of that macro's caller, where the variables are not known.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Expr, Lit, Type};
+use syn::{Expr, Index, Lit, Type};
 
 use crate::marks::DefaultOf;
 use crate::model::{Parameter, Task};
-use crate::names;
+use crate::receiver::Taken;
+
+/// Encodes the fields of the args.
+pub(crate) fn encoded_args(task: &Task) -> TokenStream {
+    let door = &task.door;
+    if task.sends_receiver() {
+        let fields = task.payload().map(|(field, _)| field);
+        return quote!(__write(__payload, (#(&self.#fields,)*)));
+    }
+    let encoded = task
+        .payload()
+        .map(|(field, parameter)| encoded(task, field, parameter, &quote!(&self.#field)));
+    quote! {
+        #(#encoded)*
+        #door::Result::Ok(())
+    }
+}
+
+/// Generates the function that encodes the parameters of a method by reference: those of its args,
+/// and those of a call, which only borrows the receiver.
+pub(crate) fn write(task: &Task) -> Option<TokenStream> {
+    let door = &task.door;
+    let types = task.payload().map(|(_, parameter)| parameter.ty());
+    let encoded = task.payload().enumerate().map(|(position, (field, parameter))| {
+        let position = Index::from(position);
+        encoded(task, field, parameter, &quote!(__sent.#position))
+    });
+    task.sends_receiver().then(|| {
+        quote! {
+            fn __write(
+                __payload: &mut #door::Encoder,
+                __sent: (#(&#types,)*),
+            ) -> #door::Result<(), #door::UnreadableError> {
+                #(#encoded)*
+                #door::Result::Ok(())
+            }
+        }
+    })
+}
 
 /// Encodes a parameter, which requires `Serialize`.
-pub(crate) fn encoded(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
-    let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
-    let (payload, value) = (quote!(__payload), quote!(&self.#field));
+fn encoded(task: &Task, field: &Ident, parameter: &Parameter, value: &TokenStream) -> TokenStream {
+    let (door, ty, name) = (&task.door, parameter.ty(), parameter.sent_as(field));
+    let payload = quote!(__payload);
     quote_spanned!(ty.span()=> #door::Encoder::parameter::<#ty>(#payload, #name, #value)?;)
 }
 
 /// Decodes a parameter, which requires `Deserialize`.
 pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
-    let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
+    let (door, ty, name) = (&task.door, parameter.ty(), parameter.sent_as(field));
     let payload = quote!(__payload);
     let default = match &parameter.marks.default {
         None => {
@@ -37,18 +75,18 @@ pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> Toke
         Some(DefaultOf::Type) => {
             quote_spanned!(ty.span()=> <#ty as #door::DefaultParameter>::value)
         }
-        Some(DefaultOf::Value(expr)) => default(parameter, expr),
+        Some(DefaultOf::Value(expr)) => default(task, parameter, expr),
     };
     quote_spanned!(ty.span()=> #field: #door::Decoder::parameter_or::<#ty>(#payload, #name, #default)?)
 }
 
 /// Generates the function of a default, in which the expression sees nothing that is generated.
-fn default(parameter: &Parameter, expr: &Expr) -> TokenStream {
-    let ty = parameter.ty();
+fn default(task: &Task, parameter: &Parameter, expr: &Expr) -> TokenStream {
+    let (ty, written) = (parameter.ty(), task.resolved(expr.to_token_stream()));
     // As in `defer`, a text is enough for a `String`.
     let value = match parameter.is_string() && is_text(expr) {
-        true => quote!(<#ty as ::core::convert::From<_>>::from(#expr)),
-        false => quote!(#expr),
+        true => quote!(<#ty as ::core::convert::From<_>>::from(#written)),
+        false => written,
     };
     quote!({ fn __default() -> #ty { #value } __default })
 }
@@ -64,25 +102,36 @@ fn is_text(expr: &Expr) -> bool {
 
 /// Traces a parameter, if it is one that [`decoded`] lets pass.
 pub(crate) fn traced(task: &Task, field: &Ident, parameter: &Parameter) -> TokenStream {
-    let (door, ty, name) = (&task.door, parameter.ty(), names::plain(field));
+    let (door, ty, name) = (&task.door, parameter.ty(), parameter.sent_as(field));
     quote!((&&#door::Traceable::<#ty>::new(#name)).trace(__tracer)?;)
 }
 
-/// A function that is never called; it requires `Send` of the parameters and `TaskOutput` of the
-/// output.
+/// A function that is never called; it requires `Send` of the parameters, `Sync` of a receiver that
+/// is borrowed across an `.await`, and `TaskOutput` of the output.
 pub(crate) fn checks(task: &Task) -> TokenStream {
     let (door, output) = (&task.door, task.output());
     let parameters = task.payload().map(|(_, parameter)| {
         let ty = parameter.ty();
         quote_spanned!(ty.span()=> #door::parameter::<#ty>();)
     });
+    let shared = shared(task).map(|ty| quote_spanned!(ty.span()=> #door::shared::<#ty>();));
     let output = quote_spanned!(output.span()=> #door::output::<#output>(););
     quote! {
         fn __bounds() {
             #(#parameters)*
+            #shared
             #output
         }
     }
+}
+
+/// Returns the type of a receiver that a future borrows from the args.
+fn shared(task: &Task) -> Option<&Type> {
+    task.function.sig.asyncness.as_ref()?;
+    let is_borrowed = |parameter: &Parameter| parameter.receiver == Some(Taken::ByReference);
+    task.payload()
+        .find(|(_, parameter)| is_borrowed(parameter))
+        .map(|(_, parameter)| parameter.ty())
 }
 
 /// Fetches a state, which requires `Send`, `Sync` and `'static`.
@@ -110,8 +159,8 @@ pub(crate) fn result(task: &Task, call: &TokenStream) -> TokenStream {
 pub(crate) fn work(task: &Task, body: &TokenStream) -> TokenStream {
     let (door, sig) = (&task.door, &task.function.sig);
     let parameters = task.payload().map(|(_, parameter)| parameter.ty());
-    let states = task.states();
-    let moved = quote!((#(#parameters,)* #(#door::Arc<#states>,)*));
+    let (states, shared) = (task.states(), shared(task).map(|ty| quote!(&'static #ty,)));
+    let moved = quote!((#(#parameters,)* #shared #(#door::Arc<#states>,)*));
     match &sig.asyncness {
         Some(token) => {
             quote_spanned!(token.span=> (&&#door::Moved::<#moved>::new()).future(async move { #body }))

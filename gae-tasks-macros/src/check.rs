@@ -15,6 +15,7 @@ use crate::model::{Parameter, Settings, Task};
 use crate::names;
 use crate::parameters::{self, names_of_fields};
 use crate::place;
+use crate::receiver;
 use crate::tokens::{borrows, find_word, has_word, is_inferred, is_unsized, placeholder};
 
 /// Returns the values of the attribute, each checked against its syntax.
@@ -167,9 +168,12 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     if let Some(token) = of_an_impl(task) {
         return errors.on(
             token,
-            "a task must be a free function, not a method or an associated function: move the \
-             function out of the `impl`, and pass the values it needs as parameters",
+            "the tasks of an `impl` are generated beside it: put `#[deferred]` on the `impl` block \
+             too",
         );
+    }
+    if let (Some(owner), Some(receiver)) = (&task.owner, sig.receiver()) {
+        receiver::check(receiver, owner, errors);
     }
     qualifiers(sig, errors);
     generics(sig, errors);
@@ -179,9 +183,12 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     evolution::check(task, errors);
 }
 
-/// Returns the token that shows that the function is inside an `impl`: its `self`, or a `Self`; or
-/// its name, if only the source file shows that.
+/// Returns the token that shows that the function is inside an `impl` without the attribute: its
+/// `self`, or a `Self`; or its name, if only the source file shows that.
 fn of_an_impl(task: &Task) -> Option<TokenStream> {
+    if task.owner.is_some() {
+        return None;
+    }
     let sig = &task.function.sig;
     if let Some(FnArg::Receiver(receiver)) = sig.inputs.first() {
         return Some(receiver.to_token_stream());
@@ -276,7 +283,7 @@ fn task_names(task: &Task, errors: &mut Errors) {
             ),
         );
     }
-    let function = names::plain(&task.function.sig.ident);
+    let function = task.name_in_kind();
     if !function.is_ascii() && task.settings.kind.is_none() {
         errors.on(
             &task.function.sig.ident,
@@ -285,8 +292,7 @@ fn task_names(task: &Task, errors: &mut Errors) {
     }
 }
 
-/// Whether the function is a method or an associated function, next to which no items can be
-/// generated.
+/// Whether the function is in an `impl` without the attribute, where no items can be generated.
 pub(crate) fn is_method(task: &Task) -> bool {
     of_an_impl(task).is_some()
 }
@@ -304,6 +310,7 @@ pub(crate) fn compiler_refuses(task: &Task) -> bool {
 pub(crate) fn stands_alone(task: &Task, parameter: &Parameter) -> bool {
     let ty = parameter.ty().to_token_stream();
     task.function.sig.generics.params.is_empty()
+        && task.owner.as_ref().is_none_or(|owner| !owner.is_refused)
         && !borrows(ty.clone(), false)
         && !has_word(ty.clone(), "impl")
         && !is_inferred(ty)

@@ -1,4 +1,5 @@
-//! Collects the errors of one task, so that they are reported together.
+//! Collects the errors of one task, or of all tasks of an `impl`, so that they are reported
+//! together.
 
 use proc_macro2::Span;
 use quote::ToTokens;
@@ -24,6 +25,18 @@ impl Errors {
             None => self.0 = Some(error),
             Some(errors) => errors.combine(error),
         }
+    }
+
+    /// Adds the errors of a part.
+    pub(crate) fn extend(&mut self, part: Self) {
+        if let Some(errors) = part.0 {
+            self.push(errors);
+        }
+    }
+
+    /// Whether none is recorded.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
     }
 
     /// Returns all recorded errors combined into one, or `Ok` if there are none.

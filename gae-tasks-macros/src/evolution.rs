@@ -1,7 +1,6 @@
 //! The rules for what the attribute says about older payloads: aliases, ignored and sensitive
 //! paths, and upgrades.
 
-use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{LitStr, Path};
 
@@ -111,24 +110,20 @@ fn injected(task: &Task, errors: &mut Errors) {
 }
 
 fn aliases(task: &Task, errors: &mut Errors) {
-    let mut seen: Vec<(String, &Ident)> = Vec::new();
+    let mut seen: Vec<(String, String)> = Vec::new();
     for (field, parameter) in task.payload() {
+        let name = parameter.sent_as(field);
         for literal in &parameter.marks.aliases {
             let alias = literal.value();
-            if let Some(message) = wrong_alias(task, field, &alias, &seen) {
+            if let Some(message) = wrong_alias(task, &name, &alias, &seen) {
                 errors.on(literal, message);
             }
-            seen.push((alias, field));
+            seen.push((alias, name.clone()));
         }
     }
 }
 
-fn wrong_alias(
-    task: &Task,
-    field: &Ident,
-    alias: &str,
-    seen: &[(String, &Ident)],
-) -> Option<String> {
+fn wrong_alias(task: &Task, name: &str, alias: &str, seen: &[(String, String)]) -> Option<String> {
     if alias.is_empty() {
         return Some("an alias cannot be empty: write the parameter's old name".to_owned());
     }
@@ -139,10 +134,10 @@ fn wrong_alias(
             without_raw(alias)
         ));
     }
-    if alias == names::plain(field) {
+    if alias == name {
         return Some(format!("`{alias}` is the parameter's own name: remove the alias"));
     }
-    if task.payload().any(|(other, _)| names::plain(other) == alias) {
+    if names_of(task).any(|other| other == alias) {
         return Some(format!(
             "`{alias}` is another parameter, so its stored values belong there: remove the alias, \
              or rename that parameter"
@@ -190,27 +185,32 @@ fn sensitive(task: &Task, literal: &LitStr, errors: &mut Errors) {
 
 /// Returns the parameter that `name` probably misspells.
 fn nearest(task: &Task, name: &str) -> Option<String> {
-    let known: Vec<_> = task.payload().map(|(field, _)| names::plain(field)).collect();
+    let known: Vec<_> = names_of(task).collect();
     let known: Vec<_> = known.iter().map(String::as_str).collect();
     names::nearest(name, &known).map(str::to_owned)
 }
 
+/// Returns the names of the parameters that are sent.
+fn names_of(task: &Task) -> impl Iterator<Item = String> {
+    task.payload().map(|(field, parameter)| parameter.sent_as(field))
+}
+
 /// What a task knows about the name of a parameter.
-enum Known<'a> {
+enum Known {
     Parameter,
-    AliasOf(&'a Ident),
+    AliasOf(String),
     Ignored,
     Nowhere,
 }
 
-impl<'a> Known<'a> {
-    fn of(task: &'a Task, name: &str) -> Self {
+impl Known {
+    fn of(task: &Task, name: &str) -> Self {
         let has_alias = |aliases: &[LitStr]| aliases.iter().any(|alias| alias.value() == name);
-        if task.payload().any(|(field, _)| names::plain(field) == name) {
+        if names_of(task).any(|other| other == name) {
             return Self::Parameter;
         }
         match task.payload().find(|(_, parameter)| has_alias(&parameter.marks.aliases)) {
-            Some((field, _)) => Self::AliasOf(field),
+            Some((field, parameter)) => Self::AliasOf(parameter.sent_as(field)),
             None if has_alias(&task.settings.ignores) => Self::Ignored,
             None => Self::Nowhere,
         }

@@ -3,25 +3,36 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::bounds;
 use crate::model::{Parameter, Role, Task};
-use crate::{names, registration, upgrade};
+use crate::receiver::Taken;
+use crate::tokens::at;
+use crate::{bounds, calls, names, registration, upgrade};
 
 /// Expands a valid task. The function comes first, because editors resolve a user's token to its
 /// first occurrence in the expansion.
 pub(crate) fn expand(task: &Task) -> TokenStream {
-    let (function, args, marker) = (&task.function, args_struct(task), task_type(task));
+    let (function, items) = (function(task), items(task));
+    quote!(#function #items)
+}
+
+/// Generates the user's function.
+pub(crate) fn function(task: &Task) -> TokenStream {
+    let function = &task.function;
     // Arguments are owned even where the body only borrows them.
     let owned =
         function.sig.asyncness.is_none().then(|| quote!(#[allow(clippy::needless_pass_by_value)]));
+    quote!(#owned #function)
+}
+
+/// Generates the items beside the function, or beside the `impl` that the function is in.
+pub(crate) fn items(task: &Task) -> TokenStream {
+    let (args, marker) = (args_struct(task), task_type(task));
     let (cfgs, block) = (task.cfgs(), block(task));
     quote! {
-        #owned
-        #function
         #args
         #marker
         #(#cfgs)*
@@ -36,11 +47,11 @@ pub(crate) fn expand(task: &Task) -> TokenStream {
 fn args_struct(task: &Task) -> TokenStream {
     let (args, derives, shared, vis) =
         (&task.args, &task.derives, task.shared(), &task.function.vis);
-    let function = names::plain(&task.function.sig.ident);
+    let function = task.title();
     let doc = format!("The arguments of the task `{function}`.");
     let fields = task.payload().map(|(field, parameter)| {
         let (docs, ty) = (parameter.docs(), parameter.ty());
-        let doc = format!("The parameter `{}` of `{function}`.", names::plain(field));
+        let doc = format!("The parameter `{}` of `{function}`.", parameter.sent_as(field));
         let docs = or_else(docs, &doc);
         quote!(#docs #vis #field: #ty)
     });
@@ -59,8 +70,7 @@ fn args_struct(task: &Task) -> TokenStream {
 
 fn task_type(task: &Task) -> TokenStream {
     let (name, shared, vis) = (&task.name, task.shared(), &task.function.vis);
-    let doc =
-        format!("The task type of the function `{}`.", names::plain(&task.function.sig.ident));
+    let doc = format!("The task type of the function `{}`.", task.title());
     let docs = or_else(task.summary().into_iter(), &doc);
     let facts = facts(task);
     quote! {
@@ -81,7 +91,7 @@ fn facts(task: &Task) -> TokenStream {
     let kind = match &settings.kind {
         Some(kind) => quote!(#kind, "`"),
         None => {
-            let function = names::plain(&task.function.sig.ident);
+            let function = task.name_in_kind();
             quote!(::core::module_path!(), "/", #function, "`, each `::` written as `.`")
         }
     };
@@ -127,54 +137,16 @@ fn or_else<'a>(docs: impl Iterator<Item = &'a syn::Attribute>, doc: &str) -> Tok
 fn block(task: &Task) -> TokenStream {
     let parts = [
         task.import(),
-        inherent(task),
+        calls::functions(task),
         kind(task),
         impl_task(task),
         upgrade::function(task).unwrap_or_default(),
+        bounds::write(task).unwrap_or_default(),
         impl_args(task),
         bounds::checks(task),
         run(task),
     ];
     parts.into_iter().collect()
-}
-
-/// Generates the `defer` functions of the task type and of the args.
-fn inherent(task: &Task) -> TokenStream {
-    let (door, args, name, vis) = (&task.door, &task.args, &task.name, &task.function.vis);
-    let function = names::plain(&task.function.sig.ident);
-    let doc = format!("Defers a call of `{function}` with these arguments when awaited.");
-    let parameters = task.payload().map(|(field, parameter)| {
-        let ty = parameter.ty();
-        if parameter.is_string() {
-            quote!(#field: impl ::core::convert::Into<#ty>)
-        } else {
-            quote!(#field: #ty)
-        }
-    });
-    let values = task.payload().map(|(field, parameter)| {
-        if parameter.is_string() {
-            quote!(#field: ::core::convert::Into::into(#field))
-        } else {
-            quote!(#field: #field)
-        }
-    });
-    quote! {
-        #[automatically_derived]
-        impl #name {
-            #[doc = #doc]
-            #[allow(non_snake_case)]
-            #vis fn defer(#(#parameters),*) -> #door::Defer {
-                #door::Defer::new(&#args { #(#values,)* })
-            }
-        }
-        #[automatically_derived]
-        impl #args {
-            #[doc = #doc]
-            #vis fn defer(self) -> #door::Defer {
-                #door::Defer::new(&self)
-            }
-        }
-    }
 }
 
 /// Generates the kind as a constant: the given name, or the module path and the function's name.
@@ -183,7 +155,7 @@ fn kind(task: &Task) -> TokenStream {
         return quote!(const __KIND: &::core::primitive::str = #kind;);
     }
     let ident = &task.function.sig.ident;
-    let (function, door) = (names::plain(ident), at(ident.span(), &task.door));
+    let (function, door) = (task.name_in_kind(), at(ident.span(), task.door.clone()));
     // Spanned on the function's name, so that the compiler reports an unsuitable module path there.
     quote_spanned! {ident.span()=>
         const __PATH: &::core::primitive::str = ::core::concat!(::core::module_path!(), "/", #function);
@@ -213,7 +185,7 @@ fn impl_task(task: &Task) -> TokenStream {
 
 fn impl_args(task: &Task) -> TokenStream {
     let (door, args, name) = (&task.door, &task.args, &task.name);
-    let encoded = task.payload().map(|(field, parameter)| bounds::encoded(task, field, parameter));
+    let encoded = bounds::encoded_args(task);
     let decoded = task.payload().map(|(field, parameter)| bounds::decoded(task, field, parameter));
     let traced = task.payload().map(|(field, parameter)| bounds::traced(task, field, parameter));
     let described = task.payload().map(|(field, parameter)| {
@@ -230,8 +202,7 @@ fn impl_args(task: &Task) -> TokenStream {
         impl #door::Args for #args {
             type Task = #name;
             fn encode(&self, __payload: &mut #door::Encoder) -> #door::Result<(), #door::UnreadableError> {
-                #(#encoded)*
-                #door::Result::Ok(())
+                #encoded
             }
             fn decode(__payload: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> {
                 #door::Result::Ok(Self { #(#decoded,)* })
@@ -252,7 +223,7 @@ fn impl_args(task: &Task) -> TokenStream {
 
 /// Generates the function that dispatch calls.
 fn run(task: &Task) -> TokenStream {
-    let (door, args, function) = (&task.door, &task.args, &task.function.sig.ident);
+    let (door, args, function) = (&task.door, &task.args, called(task));
     let states = task.states().enumerate().map(|(position, ty)| {
         let (state, fetched) = (state(position), bounds::fetched(task, ty));
         quote!(let #state = #fetched;)
@@ -287,13 +258,28 @@ fn run(task: &Task) -> TokenStream {
     }
 }
 
+/// Returns the path of the user's function.
+fn called(task: &Task) -> TokenStream {
+    let function = &task.function.sig.ident;
+    match &task.owner {
+        None => quote!(#function),
+        Some(owner) => {
+            let ty = &owner.ty;
+            quote!(<#ty>::#function)
+        }
+    }
+}
+
 /// Generates the arguments of the call of the user's function, in the order of its parameters.
 fn arguments(task: &Task) -> Vec<TokenStream> {
     let mut states = 0;
     let argument = |parameter: &Parameter| match &parameter.role {
+        Role::Payload(field) if parameter.receiver == Some(Taken::ByReference) => {
+            quote!(&__args.#field)
+        }
         Role::Payload(field) => quote!(__args.#field),
-        Role::Context { borrowed: true } => at(parameter.ty().span(), &quote!(&__context)),
-        Role::Context { borrowed: false } => at(parameter.ty().span(), &quote!(__context)),
+        Role::Context { borrowed: true } => at(parameter.ty().span(), quote!(&__context)),
+        Role::Context { borrowed: false } => at(parameter.ty().span(), quote!(__context)),
         Role::State { ty, borrowed } => {
             let state = state(states);
             states += 1;
@@ -301,15 +287,6 @@ fn arguments(task: &Task) -> Vec<TokenStream> {
         }
     };
     task.parameters.iter().map(argument).collect()
-}
-
-/// Moves generated tokens to `span`, so that the compiler reports errors in them there.
-fn at(span: Span, tokens: &TokenStream) -> TokenStream {
-    let tokens = tokens.clone().into_iter().map(|mut token| {
-        token.set_span(token.span().located_at(span));
-        token
-    });
-    tokens.collect()
 }
 
 fn state(position: usize) -> Ident {

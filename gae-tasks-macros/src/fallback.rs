@@ -14,30 +14,38 @@ use crate::tokens;
 /// Expands to the errors, the function, and the items that call sites name.
 pub(crate) fn expand(task: &Task, error: &syn::Error) -> TokenStream {
     let errors = error.to_compile_error();
-    let function = match check::compiler_refuses(task) {
-        true => stub(task),
-        false => task.function.to_token_stream(),
-    };
+    let function = function(task);
     // An `impl` block cannot contain structs and enums.
     let items = (!check::is_method(task)).then(|| items(task));
     quote!(#function #errors #items)
 }
 
-/// Generates a function with the user's name and parameters, in place of a function that the
-/// compiler rejects for a mistake already reported by the macro.
+/// Generates the user's function, or a stub if the compiler rejects it for a mistake already
+/// reported by the macro.
+pub(crate) fn function(task: &Task) -> TokenStream {
+    match check::compiler_refuses(task) {
+        true => stub(task),
+        false => task.function.to_token_stream(),
+    }
+}
+
+/// Generates a function with the user's name and parameters.
 fn stub(task: &Task) -> TokenStream {
     let (cfgs, vis, sig) = (task.cfgs(), &task.function.vis, &task.function.sig);
     let (asyncness, name) = (&sig.asyncness, &sig.ident);
-    let parameters =
-        task.parameters.iter().map(|parameter| match check::stands_alone(task, parameter) {
-            true => parameter.ty().to_token_stream(),
-            false => quote!(impl ::core::marker::Sized),
-        });
+    let receiver =
+        sig.receiver().map(|receiver| syn::Receiver { attrs: Vec::new(), ..receiver.clone() });
+    let receiver = receiver.map(|receiver| quote!(#receiver,));
+    let others = task.parameters.iter().filter(|parameter| parameter.receiver.is_none());
+    let parameters = others.map(|parameter| match check::stands_alone(task, parameter) {
+        true => parameter.ty().to_token_stream(),
+        false => quote!(impl ::core::marker::Sized),
+    });
     let output = (!tokens::is_inferred(task.output())).then(|| sig.output.to_token_stream());
     quote! {
         #(#cfgs)*
         #[allow(dead_code, deprecated, missing_docs, private_interfaces)]
-        #vis #asyncness fn #name(#(_: #parameters),*) #output { loop {} }
+        #vis #asyncness fn #name(#receiver #(_: #parameters),*) #output { loop {} }
     }
 }
 
@@ -49,7 +57,8 @@ struct Field<'a> {
     generic: Option<Ident>,
 }
 
-fn items(task: &Task) -> TokenStream {
+/// Generates the items that call sites name.
+pub(crate) fn items(task: &Task) -> TokenStream {
     let fields = fields(task);
     let args = args_name(task);
     let (cfgs, vis) = (task.cfgs(), &task.function.vis);
@@ -108,17 +117,25 @@ fn has_marker(task: &Task) -> bool {
 }
 
 fn block(task: &Task, fields: &[Field<'_>], args: &Ident, generics: &[&Ident]) -> TokenStream {
-    let (door, vis, name, import) = (&task.door, &task.function.vis, &task.name, task.import());
-    let on_args = quote! {
+    let (door, vis, import) = (&task.door, &task.function.vis, task.import());
+    let has_marker = has_marker(task);
+    let call = call(task, fields).filter(|_| has_marker || task.owner.is_some());
+    let impls = has_marker.then(|| impls(task, args));
+    quote! {
         #import
         impl<#(#generics),*> #args<#(#generics),*> {
             #vis fn defer(self) -> #door::Defer { loop {} }
         }
-    };
-    if !has_marker(task) {
-        return on_args;
+        #call
+        #impls
     }
-    let parameters = fields.iter().map(|Field { name, parameter, generic }| {
+}
+
+/// Generates an inert function under the name by which a call is deferred, if the name is free.
+fn call(task: &Task, fields: &[Field<'_>]) -> Option<TokenStream> {
+    let (door, vis, name) = (&task.door, &task.function.vis, &task.name);
+    let others = fields.iter().filter(|field| field.parameter.receiver.is_none());
+    let parameters = others.map(|Field { name, parameter, generic }| {
         let ty = parameter.ty();
         match generic {
             Some(_) => quote!(#name: impl ::core::marker::Sized),
@@ -126,14 +143,23 @@ fn block(task: &Task, fields: &[Field<'_>], args: &Ident, generics: &[&Ident]) -
             None => quote!(#name: #ty),
         }
     });
-    let impls = impls(task, args);
-    quote! {
-        #on_args
-        impl #name {
-            #vis fn defer(#(#parameters),*) -> #door::Defer { loop {} }
+    let Some(owner) = &task.owner else {
+        return Some(quote! {
+            impl #name {
+                #vis fn defer(#(#parameters),*) -> #door::Defer { loop {} }
+            }
+        });
+    };
+    let receiver = task.sends_receiver().then(|| quote!(&self,));
+    let (generics, _, clause) = owner.generics.split_for_impl();
+    let ty = &owner.ty;
+    task.call.as_ref().map(|call| {
+        quote! {
+            impl #generics #ty #clause {
+                #vis fn #call(#receiver #(#parameters),*) -> #door::Defer { loop {} }
+            }
         }
-        #impls
-    }
+    })
 }
 
 /// Generates inert implementations of the traits that callers may require of the task type and the

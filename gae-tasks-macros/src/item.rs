@@ -39,6 +39,14 @@ impl Function {
             .map_err(|error| if broken { NoFunction::Broken } else { NoFunction::Other(error) })
     }
 
+    /// Reads the function that is next in an `impl` block, if one is.
+    pub(crate) fn read_next(input: ParseStream<'_>) -> Option<Self> {
+        let ahead = input.fork();
+        let function = Self::read(&ahead, &mut false).ok()?;
+        input.advance_to(&ahead);
+        Some(function)
+    }
+
     /// Returns the tokens between the braces.
     pub(crate) fn body(&self) -> TokenStream {
         self.body.stream()
@@ -66,7 +74,7 @@ impl Function {
 }
 
 /// Whether the next tokens are function qualifiers, if any, and then `fn`.
-fn begins_as_function(input: ParseStream<'_>) -> bool {
+pub(crate) fn begins_as_function(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     while !ahead.is_empty() && !ahead.peek(Token![fn]) {
         let qualifier = ahead.call(Ident::parse_any).map(|word| word.to_string());
@@ -102,9 +110,11 @@ impl ToTokens for Function {
         // Rejected by `check`; left in, it would cause a second error from the compiler.
         sig.variadic = None;
         for input in &mut sig.inputs {
-            if let FnArg::Typed(parameter) = input {
-                parameter.attrs.retain(|attr| !is_taken(attr));
-            }
+            let attrs = match input {
+                FnArg::Typed(parameter) => &mut parameter.attrs,
+                FnArg::Receiver(receiver) => &mut receiver.attrs,
+            };
+            attrs.retain(|attr| !is_taken(attr));
         }
         tokens.extend(quote!(#(#attrs)* #vis #sig #body));
     }

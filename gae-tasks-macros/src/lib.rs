@@ -2,13 +2,16 @@
 //!
 //! One stage, one file: `args` parses the attribute, `item` parses the function below it and
 //! `marks` the attributes of its parameters, `model` combines them into a task, `check`,
-//! `parameters` and `evolution` check the rules, `expand`, `bounds`, `registration` and `upgrade`
-//! generate the code of a valid task, and `fallback` the code of a task with errors. `errors`
-//! collects the errors, `tokens` inspects types, `names` derives and checks names, `place` looks
-//! for a function in its file.
+//! `parameters` and `evolution` check the rules, `expand`, `calls`, `bounds`, `registration` and
+//! `upgrade` generate the code of a valid task, and `fallback` the code of a task with errors.
+//! `methods` takes the methods of an `impl` block, which `block` parses, through these stages;
+//! `owner` is their type and `receiver` their `self`. `errors` collects the errors, `tokens`
+//! inspects types, `names` derives and checks names, `place` looks for a function in its file.
 
 mod args;
+mod block;
 mod bounds;
+mod calls;
 mod check;
 mod errors;
 mod evolution;
@@ -16,10 +19,13 @@ mod expand;
 mod fallback;
 mod item;
 mod marks;
+mod methods;
 mod model;
 mod names;
+mod owner;
 mod parameters;
 mod place;
+mod receiver;
 mod registration;
 mod tokens;
 mod upgrade;
@@ -27,6 +33,7 @@ mod upgrade;
 use proc_macro::TokenStream;
 use quote::quote;
 
+use crate::block::Block;
 use crate::errors::Errors;
 use crate::item::{Function, NoFunction};
 use crate::model::Task;
@@ -39,8 +46,18 @@ pub fn deferred(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expansion(attribute.into(), item.into()).into()
 }
 
-/// Runs the stages in order and reports the errors of all stages together.
 fn expansion(
+    attribute: proc_macro2::TokenStream,
+    item: proc_macro2::TokenStream,
+) -> proc_macro2::TokenStream {
+    match Block::parse(&item) {
+        Some(block) => methods::expand(attribute, block),
+        None => function(attribute, item),
+    }
+}
+
+/// Runs the stages in order and reports the errors of all stages together.
+fn function(
     attribute: proc_macro2::TokenStream,
     item: proc_macro2::TokenStream,
 ) -> proc_macro2::TokenStream {
@@ -49,7 +66,7 @@ fn expansion(
     let settings = check::settings(&attribute, &mut errors);
     match Function::parse(item.clone()) {
         Ok(function) => {
-            let task = Task::new(&attribute, settings, function, &mut errors);
+            let task = Task::new(&attribute, settings, function, None, &mut errors);
             check::function(&task, &mut errors);
             match errors.finish() {
                 Ok(()) => expand::expand(&task),
@@ -80,6 +97,7 @@ mod tests {
             Item::Struct(item) => format!("struct {}", item.ident),
             Item::Enum(item) => format!("enum {}", item.ident),
             Item::Const(item) => format!("const {}", item.ident),
+            Item::Impl(item) => format!("impl {}", item.self_ty.to_token_stream()),
             Item::Macro(item) => format!("macro {}", item.mac.path.segments.last().unwrap().ident),
             item => item.to_token_stream().to_string(),
         };
@@ -119,9 +137,58 @@ mod tests {
     }
 
     #[test]
+    fn the_items_of_methods_stand_beside_their_block() {
+        let items = items(
+            quote!(),
+            quote!(
+                impl Invoice {
+                    #[deferred(queue = "mail", task = Sent)]
+                    async fn send(&self, to: String) {}
+                    fn unmarked(&self) {}
+                    #[deferred]
+                    fn create(id: u64) -> Result<Self, Error> {}
+                }
+            ),
+        );
+        let expected = [
+            "impl Invoice",
+            "struct InvoiceSendArgs",
+            "enum Sent",
+            "const _",
+            "struct InvoiceCreateArgs",
+            "enum InvoiceCreate",
+            "const _",
+        ];
+        assert_eq!(items, expected);
+    }
+
+    #[test]
+    fn a_mistake_in_one_method_is_none_of_the_others() {
+        let expanded = expansion(
+            quote!(),
+            quote!(
+                impl Invoice {
+                    #[deferred]
+                    fn send(&mut self) {}
+                    #[deferred]
+                    fn archive(self) {}
+                }
+            ),
+        );
+        let expanded = expanded.to_string();
+        assert_eq!(expanded.matches("compile_error").count(), 1, "{expanded}");
+        assert!(expanded.contains("fn defer_send (& self ,) -> __door :: Defer { loop { } }"));
+        assert!(expanded.contains("\"Invoice.archive\""));
+        assert_eq!(expanded.matches("register !").count(), 1, "{expanded}");
+    }
+
+    #[test]
     fn a_body_that_is_half_typed_still_expands() {
-        let expanded = expansion(quote!(), quote!(async fn send() { let x = foo. })).to_string();
-        assert!(expanded.contains("let x = foo .") && !expanded.contains("compile_error"));
+        let half = quote!(async fn send() { let x = foo. });
+        for item in [half.clone(), quote!(impl A { #[deferred] #half })] {
+            let expanded = expansion(quote!(), item).to_string();
+            assert!(expanded.contains("let x = foo .") && !expanded.contains("compile_error"));
+        }
     }
 
     #[test]

@@ -16,10 +16,17 @@ use crate::errors::Errors;
 use crate::item::Function;
 use crate::marks::Marks;
 use crate::names;
+use crate::owner::Owner;
+use crate::receiver::{self, Taken};
+use crate::tokens::peeled;
 
 /// A function under `#[deferred]`.
 pub(crate) struct Task {
     pub(crate) function: Function,
+    /// The type that a method belongs to; `None` for a free function.
+    pub(crate) owner: Option<Owner>,
+    /// The name of the function that defers a method, if it is free.
+    pub(crate) call: Option<Ident>,
     pub(crate) settings: Settings,
     /// The name of the task type.
     pub(crate) name: Ident,
@@ -54,9 +61,12 @@ pub(crate) struct Settings {
 
 /// One parameter of the function.
 pub(crate) struct Parameter {
+    /// The parameter as written, with the type of the `impl` in place of `Self`.
     pub(crate) original: PatType,
     pub(crate) role: Role,
     pub(crate) marks: Marks,
+    /// How the method takes this parameter, if it is the receiver.
+    pub(crate) receiver: Option<Taken>,
 }
 
 /// Where a parameter's value comes from.
@@ -76,22 +86,51 @@ impl Task {
         attribute: &args::Attribute,
         settings: Settings,
         function: Function,
+        owner: Option<&Owner>,
         errors: &mut Errors,
     ) -> Self {
         let ident = &function.sig.ident;
-        let typed = function.sig.inputs.iter().filter_map(|input| match input {
-            FnArg::Typed(parameter) => Some(parameter),
-            FnArg::Receiver(_) => None,
-        });
+        let (name, args) = match owner {
+            None => (ident.clone(), names::args_of(ident)),
+            Some(owner) => names::of_method(&owner.name, ident),
+        };
         Self {
             settings,
-            name: attribute.task.clone().unwrap_or_else(|| ident.clone()),
-            args: attribute.args.name.clone().unwrap_or_else(|| names::args_of(ident)),
+            name: attribute.task.clone().unwrap_or(name),
+            args: attribute.args.name.clone().unwrap_or(args),
             derives: attribute.args.derives.clone(),
             door: quote!(__door),
             krate: attribute.krate.clone(),
-            parameters: parameters(typed, errors),
+            parameters: parameters(&function, owner, errors),
+            owner: owner.cloned(),
+            call: owner.map(|_| names::call_of(ident)),
             function,
+        }
+    }
+
+    /// Returns the function as people write it: `send`, `Invoice::send`.
+    pub(crate) fn title(&self) -> String {
+        self.joined("::")
+    }
+
+    /// Returns the last segment of a kind that is not given: `send`, `Invoice.send`.
+    pub(crate) fn name_in_kind(&self) -> String {
+        self.joined(".")
+    }
+
+    fn joined(&self, separator: &str) -> String {
+        let function = names::plain(&self.function.sig.ident);
+        match &self.owner {
+            None => function,
+            Some(owner) => format!("{}{separator}{function}", names::plain(&owner.name)),
+        }
+    }
+
+    /// Returns `tokens` with the type of the `impl` in place of `Self`, for use outside of it.
+    pub(crate) fn resolved(&self, tokens: TokenStream) -> TokenStream {
+        match &self.owner {
+            None => tokens,
+            Some(owner) => owner.resolved(tokens),
         }
     }
 
@@ -103,9 +142,14 @@ impl Task {
         })
     }
 
+    /// Whether the receiver of a method is sent.
+    pub(crate) fn sends_receiver(&self) -> bool {
+        self.payload().any(|(_, parameter)| parameter.receiver.is_some())
+    }
+
     /// Whether the value of a parameter, or a part of it, is never shown.
     pub(crate) fn is_sensitive(&self, field: &Ident, parameter: &Parameter) -> bool {
-        let name = names::plain(field);
+        let name = parameter.sent_as(field);
         let is_of_it = |path: &LitStr| path.value().split('.').next() == Some(&name);
         parameter.marks.is_sensitive || self.settings.sensitive.iter().any(is_of_it)
     }
@@ -141,7 +185,7 @@ impl Task {
     pub(crate) fn output(&self) -> TokenStream {
         match &self.function.sig.output {
             ReturnType::Default => quote!(()),
-            ReturnType::Type(_, ty) => ty.to_token_stream(),
+            ReturnType::Type(_, ty) => self.resolved(ty.to_token_stream()),
         }
     }
 
@@ -160,7 +204,9 @@ impl Task {
     }
 
     fn copied(&self, wanted: impl Fn(&Meta) -> bool) -> Vec<Attribute> {
-        self.function.attrs.iter().filter_map(|attr| copy(attr, &wanted)).collect()
+        let of_the_block = self.owner.iter().flat_map(|owner| &owner.attrs);
+        let attrs = of_the_block.chain(&self.function.attrs);
+        attrs.filter_map(|attr| copy(attr, &wanted)).collect()
     }
 
     /// Returns the first paragraph of the function's docs. The rest is not copied, or examples
@@ -175,6 +221,14 @@ impl Parameter {
     /// Returns the type as written.
     pub(crate) fn ty(&self) -> &Type {
         &self.original.ty
+    }
+
+    /// Returns the name under which the parameter is sent; `field` is its field of the args.
+    pub(crate) fn sent_as(&self, field: &Ident) -> String {
+        match self.receiver {
+            None => names::plain(field),
+            Some(_) => receiver::NAME.to_owned(),
+        }
     }
 
     /// Returns the docs that the user wrote on the parameter.
@@ -197,51 +251,66 @@ impl Parameter {
     }
 }
 
-fn parameters<'a>(typed: impl Iterator<Item = &'a PatType>, errors: &mut Errors) -> Vec<Parameter> {
+fn parameters(function: &Function, owner: Option<&Owner>, errors: &mut Errors) -> Vec<Parameter> {
     let mut sent = 0;
     let mut parameters = Vec::new();
-    for original in typed {
+    for input in &function.sig.inputs {
+        let Some((original, receiver)) = original(input, owner) else { continue };
         let mut parameter = Parameter {
-            original: original.clone(),
-            role: Role::Context { borrowed: false },
             marks: Marks::read(&original.attrs, errors),
+            original,
+            role: Role::Context { borrowed: false },
+            receiver,
         };
-        parameter.role = match peeled(parameter.ty()) {
-            Type::Reference(reference) if parameter.has("state") => {
-                Role::State { ty: reference.elem.clone(), borrowed: true }
-            }
-            ty if parameter.has("state") => {
-                Role::State { ty: Box::new(ty.clone()), borrowed: false }
-            }
-            ty if parameter.has("context") => {
-                Role::Context { borrowed: matches!(ty, Type::Reference(_)) }
-            }
-            _ => {
-                sent += 1;
-                Role::Payload(field_of(&original.pat, sent - 1))
-            }
-        };
+        parameter.role = role(&parameter, sent);
+        sent += usize::from(matches!(parameter.role, Role::Payload(_)));
         parameters.push(parameter);
     }
     parameters
 }
 
-fn field_of(pat: &Pat, position: usize) -> Ident {
-    match pat {
-        Pat::Ident(pat) => pat.ident.clone(),
-        // The pattern's own span would place the compiler's errors about the field at a token that
-        // is not a name.
-        _ => Ident::new(&names::ignored_field(position), Span::call_site().located_at(pat.span())),
+/// Returns a parameter, and how it is taken if it is the receiver. Without an `impl` there is none.
+fn original(input: &FnArg, owner: Option<&Owner>) -> Option<(PatType, Option<Taken>)> {
+    match (input, owner) {
+        (FnArg::Typed(typed), None) => Some((typed.clone(), None)),
+        (FnArg::Typed(typed), Some(owner)) => {
+            let ty = Box::new(owner.resolved_type(&typed.ty));
+            Some((PatType { ty, ..typed.clone() }, None))
+        }
+        (FnArg::Receiver(receiver), Some(owner)) => {
+            let (original, taken) = receiver::parameter(receiver, owner);
+            Some((original, Some(taken)))
+        }
+        (FnArg::Receiver(_), None) => None,
     }
 }
 
-/// Returns a type without parentheses and without the invisible groups that macros put around their
-/// fragments.
-pub(crate) fn peeled(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => peeled(&group.elem),
-        Type::Paren(paren) => peeled(&paren.elem),
-        ty => ty,
+/// Returns the role of a parameter before which `sent` others are sent.
+fn role(parameter: &Parameter, sent: usize) -> Role {
+    match peeled(parameter.ty()) {
+        Type::Reference(reference) if parameter.has("state") => {
+            Role::State { ty: reference.elem.clone(), borrowed: true }
+        }
+        ty if parameter.has("state") => Role::State {
+            ty: Box::new(ty.clone()),
+            borrowed: parameter.receiver == Some(Taken::ByReference),
+        },
+        ty if parameter.has("context") => {
+            Role::Context { borrowed: matches!(ty, Type::Reference(_)) }
+        }
+        _ => Role::Payload(field_of(parameter, sent)),
+    }
+}
+
+fn field_of(parameter: &Parameter, position: usize) -> Ident {
+    let pat = &parameter.original.pat;
+    // The span of a pattern would place the compiler's errors about the field at a token that is
+    // not a name.
+    let here = || Span::call_site().located_at(pat.span());
+    match &**pat {
+        _ if parameter.receiver.is_some() => Ident::new(receiver::FIELD, here()),
+        Pat::Ident(pat) => pat.ident.clone(),
+        _ => Ident::new(&names::ignored_field(position), here()),
     }
 }
 

@@ -1,23 +1,46 @@
 //! Derives names from the user's names, and defines the syntax of names that are checked at compile
 //! time.
 
-use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::Type;
 use syn::ext::IdentExt;
 
 /// Returns the name of a function's args struct: the function's name in camel case, and `Args`.
 pub(crate) fn args_of(function: &Ident) -> Ident {
+    type_named(&camel(function), "Args", function.span())
+}
+
+/// Returns the names of a method's task type and args struct: `InvoiceSend` and `InvoiceSendArgs`.
+pub(crate) fn of_method(owner: &Ident, method: &Ident) -> (Ident, Ident) {
+    let (name, span) = (camel(owner) + &camel(method), method.span());
+    (type_named(&name, "", span), type_named(&name, "Args", span))
+}
+
+/// Returns the name of the function that defers a method: `defer_send`.
+pub(crate) fn call_of(method: &Ident) -> Ident {
+    Ident::new(&format!("defer_{}", plain(method)), method.span())
+}
+
+fn camel(ident: &Ident) -> String {
     let mut name = String::new();
-    for word in plain(function).split('_') {
+    for word in plain(ident).split('_') {
         let mut chars = word.chars();
         name.extend(chars.next().into_iter().flat_map(char::to_uppercase));
         name.push_str(chars.as_str());
     }
-    if name.starts_with(|c: char| c.is_ascii_digit()) {
-        name.insert(0, '_');
+    name
+}
+
+/// Returns the identifier of a type. The words of a name may begin with a digit, and there are none
+/// in a name of underscores.
+fn type_named(words: &str, suffix: &str, span: Span) -> Ident {
+    let name = format!("{words}{suffix}");
+    match name.chars().next() {
+        None => Ident::new("__", span),
+        Some(first) if first.is_ascii_digit() => Ident::new(&format!("_{name}"), span),
+        Some(_) => Ident::new(&name, span),
     }
-    Ident::new(&format!("{name}Args"), function.span())
 }
 
 /// Returns the field name of the ignored parameter at `position` among the payload parameters.
@@ -110,7 +133,6 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use proc_macro2::Span;
     use syn::parse_quote;
 
     use super::*;
@@ -129,6 +151,28 @@ mod tests {
             assert_eq!(args_of(&Ident::new(function, Span::call_site())), args);
         }
         assert_eq!(args_of(&Ident::new_raw("type", Span::call_site())), "TypeArgs");
+    }
+
+    #[test]
+    fn methods_are_named_after_their_type() {
+        let ident = |name| Ident::new(name, Span::call_site());
+        for (owner, method, task) in [
+            ("Invoice", "send", "InvoiceSend"),
+            ("HTTPCall", "send_2fa", "HTTPCallSend2fa"),
+            ("invoice_v2", "_retry", "InvoiceV2Retry"),
+            ("_2", "send", "_2Send"),
+        ] {
+            let (name, args) = of_method(&ident(owner), &ident(method));
+            assert_eq!(
+                (name.to_string(), args.to_string()),
+                (task.to_owned(), format!("{task}Args"))
+            );
+        }
+        let (name, args) = of_method(&ident("__"), &ident("__"));
+        assert_eq!((name.to_string(), args.to_string()), ("__".to_owned(), "Args".to_owned()));
+        let (name, _) = of_method(&ident("Invoice"), &Ident::new_raw("move", Span::call_site()));
+        assert_eq!(name, "InvoiceMove");
+        assert_eq!(call_of(&Ident::new_raw("move", Span::call_site())), "defer_move");
     }
 
     #[test]

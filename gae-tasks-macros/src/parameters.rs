@@ -8,9 +8,9 @@ use syn::{Pat, Type};
 
 use crate::errors::Errors;
 use crate::item;
-use crate::model::{Parameter, Role, Task, peeled};
+use crate::model::{Parameter, Role, Task};
 use crate::names;
-use crate::tokens::{borrows, has_word, is_context, is_unsized, placeholder};
+use crate::tokens::{borrows, has_word, is_context, is_unsized, peeled, placeholder};
 
 /// Checks the rules for each parameter, and for all parameters together.
 pub(crate) fn check(task: &Task, errors: &mut Errors) {
@@ -18,6 +18,8 @@ pub(crate) fn check(task: &Task, errors: &mut Errors) {
     for parameter in &task.parameters {
         markers(parameter, errors);
         match &parameter.role {
+            // `receiver` checks it.
+            Role::Payload(_) if parameter.receiver.is_some() => {}
             Role::Payload(_) => payload(parameter, errors),
             Role::State { ty, borrowed } => state(parameter, ty, *borrowed, errors),
             Role::Context { .. } => context(parameter, errors),
@@ -179,17 +181,19 @@ fn contexts(task: &Task, errors: &mut Errors) {
 }
 
 fn fields(task: &Task, errors: &mut Errors) {
-    let ignored = |parameter: &Parameter| !matches!(&*parameter.original.pat, Pat::Ident(_));
-    let of_ignored: Vec<_> =
-        task.payload().filter(|(_, p)| ignored(p)).map(|(field, _)| field).collect();
-    for (field, parameter) in task.payload() {
-        if !ignored(parameter)
-            && of_ignored.iter().any(|other| names::plain(other) == names::plain(field))
-        {
-            let message = format!(
+    let is_named = |(_, one): &(&Ident, &Parameter)| matches!(&*one.original.pat, Pat::Ident(_));
+    let (named, unnamed): (Vec<_>, Vec<_>) = task.payload().partition(is_named);
+    for (field, _) in named {
+        let is_same = |(other, _): &&(&Ident, _)| names::plain(other) == names::plain(field);
+        let Some((_, other)) = unnamed.iter().find(is_same) else { continue };
+        let message = match other.receiver {
+            Some(_) => format!(
+                "`{field}` is also the field name of `self` in the args: rename this parameter"
+            ),
+            None => format!(
                 "`{field}` is also the field name of an unnamed parameter: rename this parameter, or name the other"
-            );
-            errors.at(field.span(), message);
-        }
+            ),
+        };
+        errors.at(field.span(), message);
     }
 }

@@ -16,6 +16,7 @@ thread_local! {
 }
 
 /// The names of functions that carry the attribute, each with whether it stands in an `impl`.
+/// Methods of an `impl` that carries the attribute itself are left out: it is expanded with them.
 type Tasks = Vec<(String, bool)>;
 
 /// Whether `function` stands in an `impl` or a `trait`, as far as its source file can be read.
@@ -44,12 +45,22 @@ fn stands_in_impls_only(name: &str, tasks: &Tasks) -> bool {
 
 fn tasks_of(file: TokenStream) -> Tasks {
     let mut tasks = Tasks::new();
-    find(file, false, &mut tasks);
+    find(file, Place::Elsewhere, &mut tasks);
     tasks
 }
 
-/// Finds the tasks among `tokens`, the content of an `impl` or of something else.
-fn find(tokens: TokenStream, in_impl: bool, tasks: &mut Tasks) {
+/// What tokens are the content of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// An `impl` or a `trait` without the attribute.
+    Impl,
+    /// An `impl` with it.
+    ImplOfTasks,
+    Elsewhere,
+}
+
+/// Finds the tasks among `tokens`.
+fn find(tokens: TokenStream, place: Place, tasks: &mut Tasks) {
     let (mut opens_impl, mut is_task) = (None, false);
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
@@ -57,9 +68,10 @@ fn find(tokens: TokenStream, in_impl: bool, tasks: &mut Tasks) {
             TokenTree::Ident(word) => {
                 if word == "fn"
                     && std::mem::take(&mut is_task)
+                    && place != Place::ImplOfTasks
                     && let Some(TokenTree::Ident(name)) = tokens.peek()
                 {
-                    tasks.push((name.to_string(), in_impl));
+                    tasks.push((name.to_string(), place == Place::Impl));
                 }
                 if !["pub", "unsafe", "default", "auto"].iter().any(|before| word == before) {
                     opens_impl.get_or_insert(word == "impl" || word == "trait");
@@ -70,7 +82,12 @@ fn find(tokens: TokenStream, in_impl: bool, tasks: &mut Tasks) {
             }
             TokenTree::Group(group) => {
                 let is_brace = group.delimiter() == Delimiter::Brace;
-                find(group.stream(), is_brace && opens_impl == Some(true), tasks);
+                let place = match (is_brace && opens_impl == Some(true), is_task) {
+                    (true, true) => Place::ImplOfTasks,
+                    (true, false) => Place::Impl,
+                    (false, _) => Place::Elsewhere,
+                };
+                find(group.stream(), place, tasks);
                 if is_brace {
                     (opens_impl, is_task) = (None, false);
                 }
@@ -104,6 +121,7 @@ mod tests {
             "pub unsafe impl<T: Fn()> A<T> where T: B { /* } */ #[gae_tasks::deferred(queue = \"{\")] pub fn send() {} }",
             "mod a { use b; trait A { const C: u8 = { 1 }; #[doc = \"\"] #[deferred] #[b] fn send() {} } }",
             "macro_rules! a { () => { impl A { #[deferred] fn send() {} } } }",
+            "#[deferred] impl A { #[deferred] fn send() {} } impl A { #[deferred] fn send() {} }",
         ] {
             assert!(in_impl(file), "{file}");
         }
@@ -121,6 +139,8 @@ mod tests {
             "impl A { fn send() {} #[deferred] fn other() {} }",
             "impl A { #[deferred] fn send() {} } #[deferred] fn send() {}",
             "impl A { b! { #[deferred] fn send() {} } }",
+            "#[deferred] impl A { #[deferred] fn send() {} }",
+            "#[deferred] impl A { fn a() { #[deferred] fn send() {} } }",
             "",
         ] {
             assert!(!in_impl(file), "{file}");

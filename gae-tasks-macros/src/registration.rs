@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use crate::model::Task;
-use crate::{names, upgrade};
+use crate::upgrade;
 
 /// Generates the task's element of the distributed slice.
 pub(crate) fn element(task: &Task) -> TokenStream {
@@ -56,7 +56,7 @@ pub(crate) fn element(task: &Task) -> TokenStream {
 fn parameters(task: &Task) -> impl Iterator<Item = TokenStream> {
     let door = &task.door;
     task.payload().map(move |(field, parameter)| {
-        let (name, aliases) = (names::plain(field), &parameter.marks.aliases);
+        let (name, aliases) = (parameter.sent_as(field), &parameter.marks.aliases);
         let (has_default, is_sensitive) =
             (parameter.marks.default.is_some(), parameter.marks.is_sensitive);
         quote! {

@@ -1,9 +1,9 @@
-//! Inspects the tokens of a type: whether the type borrows, is unsized, or contains `_`.
+//! Inspects the tokens of a type: whether the type borrows, is unsized, or contains `_`. Moves
+//! generated tokens.
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::Type;
 
-use crate::model::peeled;
 use crate::names;
 
 pub(crate) fn has_word(tokens: TokenStream, word: &str) -> bool {
@@ -66,4 +66,23 @@ pub(crate) fn is_unsized(ty: &Type) -> bool {
 
 pub(crate) fn is_context(ty: &Type) -> bool {
     names::type_text(ty).rsplit(':').next() == Some("TaskContext")
+}
+
+/// Returns a type without parentheses and without the invisible groups that macros put around their
+/// fragments.
+pub(crate) fn peeled(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => peeled(&group.elem),
+        Type::Paren(paren) => peeled(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// Moves generated tokens to `span`, so that the compiler reports errors in them there.
+pub(crate) fn at(span: Span, tokens: TokenStream) -> TokenStream {
+    let tokens = tokens.into_iter().map(|mut token| {
+        token.set_span(token.span().located_at(span));
+        token
+    });
+    tokens.collect()
 }

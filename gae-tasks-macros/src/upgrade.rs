@@ -16,9 +16,10 @@ pub(crate) fn function(task: &Task) -> Option<TokenStream> {
     let upgrades = task.settings.upgrades.iter().enumerate().map(|(number, path)| {
         let name = as_written(path);
         // As in `bounds`, a variable is not spanned on what a macro may have passed on.
-        let on = quote!(__on);
-        let call =
-            quote_spanned!(path.span()=> <__On as #door::Upgrading<_>>::through(#on, #name, #path));
+        let (on, upgrade) = (quote!(__on), task.resolved(path.to_token_stream()));
+        let call = quote_spanned! {path.span()=>
+            <__On as #door::Upgrading<_>>::through(#on, #name, #upgrade)
+        };
         quote!(#number => #call,)
     });
     (!task.settings.upgrades.is_empty()).then(|| {

@@ -12,7 +12,7 @@ use crate::attributes::Target;
 use crate::client::{Client, boxed_future};
 use crate::error::Error;
 use crate::outcome::Outcome;
-use crate::payload::UnreadableError;
+use crate::payload::{Encoder, UnreadableError};
 use crate::queue::{QueueName, RetryConfig};
 use crate::registration::Registration;
 use crate::task::{Deferred, Redacted, TaskId, TaskName};
@@ -84,9 +84,23 @@ impl Defer {
     /// # }
     /// ```
     pub fn new<A: Args>(args: &A) -> Self {
+        Self::encoded::<A>(encode_readable::<A>(|encoder| args.encode(encoder)))
+    }
+
+    /// Creates a call whose args are written from parts of them, so that a receiver is borrowed and
+    /// not cloned.
+    #[doc(hidden)]
+    pub fn of_parts<A: Args, P: Copy>(
+        parts: P,
+        write: fn(&mut Encoder, P) -> Result<(), UnreadableError>,
+    ) -> Self {
+        Self::encoded::<A>(encode_readable::<A>(|encoder| write(encoder, parts)))
+    }
+
+    fn encoded<A: Args>(payload: Result<Vec<u8>, UnreadableError>) -> Self {
         Self {
             registration: A::Task::registration(),
-            payload: encode_readable(args),
+            payload,
             client: None,
             schedule: Schedule::Now,
             name: None,

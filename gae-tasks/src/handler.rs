@@ -94,6 +94,9 @@ pub enum CallError {
 /// Requires the bounds of a parameter type that no other generated code requires.
 pub fn parameter<T: Send + 'static>() {}
 
+/// Requires of a receiver that a future borrows what no other generated code requires.
+pub fn shared<T: Sync>() {}
+
 /// Everything that is moved into the work of one call, as a tuple type.
 ///
 /// Work must be `Send`, and is not if one of the moved values is not. The compiler reports such a

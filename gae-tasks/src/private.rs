@@ -14,7 +14,7 @@ pub use crate::defer::Defer;
 pub use crate::handler::{
     Call, CallError, DowncastRef, Moved, MovedOther, MovedSend, Probe, ProbeAsRef, ProbeNothing,
     Returned, ReturnedOther, ReturnedOutput, Run, TaskError, TaskOutput, Unboxed, Work,
-    downcast_intent, failed, output, parameter,
+    downcast_intent, failed, output, parameter, shared,
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{

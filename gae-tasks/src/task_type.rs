@@ -144,35 +144,42 @@ fn whole<'a, A>(
     Ok(args)
 }
 
-/// Encodes `args`, and verifies that the bytes decode completely and to the same length.
+/// Encodes what `write` writes of the args `A`, and verifies that the bytes decode completely and to
+/// the same length.
 ///
 /// The encoder compares what is written with what is read, in the branches that the value takes. A
 /// type may still refuse its own bytes, or read them as another value, such as a set that drops an
 /// element. That is found here, where the caller sees the error, instead of later in a worker.
 /// Lengths are compared instead of bytes, because hash maps reorder.
-pub(crate) fn encode_readable<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
-    let bytes = encode(args)?;
+pub(crate) fn encode_readable<A: Args>(
+    write: impl Fn(&mut Encoder) -> Result<(), UnreadableError>,
+) -> Result<Vec<u8>, UnreadableError> {
+    let mut encoder = encoder::<A>(TYPICAL_LEN)?;
+    write(&mut encoder)?;
+    let bytes = encoder.into_bytes();
     let read = decode::<A>(&bytes)?;
     if encode_expecting(&read, bytes.len())?.len() == bytes.len() {
         Ok(bytes)
     } else {
-        Err(another_value(args, &read))
+        Err(another_value::<A>(&write, &read))
     }
 }
 
+type Write<'a> = &'a dyn Fn(&mut Encoder) -> Result<(), UnreadableError>;
+
 /// The error for args that are read back as other args.
 #[cold]
-fn another_value<A: Args>(args: &A, read: &A) -> UnreadableError {
+fn another_value<A: Args>(write: Write<'_>, read: &A) -> UnreadableError {
     const REASON: &str = "cannot be stored: it reads back as another value than was written, so \
                           its `Serialize` and `Deserialize` are not each other's inverse (in \
                           `gae_tasks::Json<T>`: a field that only one of them has, or a default \
                           that is not what was left out)";
-    let ends = |args: &A| -> Result<_, UnreadableError> {
+    let ends = |write: Write<'_>| -> Result<_, UnreadableError> {
         let mut encoder = encoder::<A>(TYPICAL_LEN)?.with_ends();
-        args.encode(&mut encoder)?;
+        write(&mut encoder)?;
         Ok(encoder.into_ends())
     };
-    let (Ok(ends), Ok(ends_of_read)) = (ends(args), ends(read)) else {
+    let (Ok(ends), Ok(ends_of_read)) = (ends(write), ends(&|encoder| read.encode(encoder))) else {
         return UnreadableError::of_payload(REASON);
     };
     match ends.into_iter().zip(ends_of_read).find(|(one, other)| one != other) {

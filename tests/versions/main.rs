@@ -27,6 +27,16 @@ mod of_next {
     pub fn clean_up() {
         super::note("next: clean".to_owned());
     }
+
+    pub enum Report {}
+
+    #[next::deferred(crate = ::next)]
+    impl Report {
+        #[next::deferred]
+        pub fn print(page: u8) {
+            super::note(format!("next: page {page}"));
+        }
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -37,16 +47,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(kinds, ["gae_tasks_tests_versions.of_now/greet"]);
     let mut kinds: Vec<_> = next.registry().kinds().collect();
     kinds.sort_unstable();
-    assert_eq!(
-        kinds,
-        ["gae_tasks_tests_versions.of_next/clean_up", "gae_tasks_tests_versions.of_next/greet"]
-    );
+    let module = "gae_tasks_tests_versions.of_next";
+    assert_eq!(kinds, ["Report.print", "clean_up", "greet"].map(|name| format!("{module}/{name}")));
 
     of_now::greet::defer("Ada").on(&now).await?;
     of_next::greet::defer("Ada", 2).on(&next).await?;
     of_next::clean_up::defer().on(&next).await?;
-    assert_eq!((now.drain().await?, next.drain().await?), (1, 2));
-    assert_eq!(*RAN.lock().unwrap(), ["now: Ada", "next: Ada 2", "next: clean"]);
-    println!("3 of 3 ran");
+    of_next::Report::defer_print(3).on(&next).await?;
+    assert_eq!((now.drain().await?, next.drain().await?), (1, 3));
+    assert_eq!(*RAN.lock().unwrap(), ["now: Ada", "next: Ada 2", "next: clean", "next: page 3"]);
+    println!("4 of 4 ran");
     Ok(())
 }

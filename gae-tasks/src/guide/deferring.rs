@@ -23,6 +23,10 @@
 //! # }
 //! ```
 //!
+//! Methods are deferred by a function beside them: `invoice.defer_send("you")`,
+//! `Invoice::defer_create(7)`. Their block carries the attribute too: see
+//! [methods](macro@crate::deferred#methods).
+//!
 //! # Options
 //!
 //! | option | meaning |

@@ -105,6 +105,7 @@
 //! | add or move a variant | nothing; old instances leave tasks that have it to new ones |
 //! | remove a variant | wait until no task has it |
 //! | rename or move the function | `alias = ["shop.old/send_welcome"]` |
+//! | make it a method, or a function again | the same, and `#[alias("invoice")] &self`, or `#[alias("self")] invoice: Invoice` |
 //! | change what a value means (its unit, its currency) | a new name, without an alias: no schema sees such a change |
 //!
 //! # Before a deploy

@@ -1,7 +1,8 @@
 //! Handlers: parameters, state, outcomes, retries, deadlines.
 //!
 //! A handler is the function that carries [`#[deferred]`](macro@crate::deferred). It stays an
-//! ordinary function that any code can call.
+//! ordinary function that any code can call. A method can be one too, whose receiver is sent with
+//! the task: see [methods](macro@crate::deferred#methods).
 //!
 //! `async fn` and plain `fn` are both tasks. An `async fn` runs on the runtime of the worker and
 //! must not block it; a plain `fn` runs on the blocking pool.

@@ -18,6 +18,19 @@ pub struct Transfer {
 #[deferred(queue = "payments")]
 pub fn transfer(transfer: Transfer, reference: String) {}
 
+/// What a customer owes.
+#[derive(Serialize, Deserialize)]
+pub struct Invoice {
+    number: u64,
+}
+
+#[deferred]
+impl Invoice {
+    /// Sends it.
+    #[deferred(queue = "invoices")]
+    pub fn send(&self, to: String) {}
+}
+
 /// Makes a report; only some builds can.
 #[cfg(feature = "reports")]
 #[deferred(queue = "reports")]

@@ -13,6 +13,7 @@ mod hardships;
 mod logs;
 mod macro_outcome;
 mod marks;
+mod methods;
 mod options;
 mod payloads;
 mod readable;

@@ -88,9 +88,18 @@ fn place(change: &Change) -> String {
 fn alias(change: &Change, to: &str, ty: &str) -> String {
     let name = &change.name;
     match change.place {
-        Place::Parameter => format!("write `#[alias(\"{name}\")] {to}: {ty}`"),
+        Place::Parameter => format!("write `#[alias(\"{name}\")] {}`", parameter(to, ty)),
         Place::Field => format!("write `#[serde(alias = \"{name}\")]` on the field `{to}`"),
         Place::Variant => format!("write `#[serde(alias = \"{name}\")]` on the variant `{to}`"),
+    }
+}
+
+/// A parameter as it is written in the function.
+fn parameter(name: &str, ty: &str) -> String {
+    match name {
+        // The receiver of a method.
+        "self" => name.to_owned(),
+        _ => format!("{name}: {ty}"),
     }
 }
 
@@ -119,8 +128,9 @@ fn new(change: &Change, ty: &str, gets: Gets) -> (Class, bool, String) {
             (Class::Compatible, true, text)
         }
         (Place::Parameter, _) => {
+            let parameter = parameter(name, ty);
             let text = format!(
-                "{lacks} `#[default] {name}: {ty}`, or a value, `#[default(..)] {name}: {ty}`, or \
+                "{lacks} `#[default] {parameter}`, or a value, `#[default(..)] {parameter}`, or \
                  make it an `Option`"
             );
             (Class::NeedsAttribute, false, text)
@@ -157,8 +167,9 @@ fn renamed(change: &Change, to: &str, ty: &str) -> String {
     let otherwise = match change.place {
         Place::Parameter => format!(
             "If it is another value, no task that waits has it: write `ignores = [\"{}\"]` and \
-             `#[default(..)] {to}: {ty}`, or convert with `upgrade = ..`",
-            change.ignores
+             `#[default(..)] {}`, or convert with `upgrade = ..`",
+            change.ignores,
+            parameter(to, ty)
         ),
         Place::Field => format!(
             "If it is another value, no task that waits has it: write `ignores = [\"{}\"]` and \

@@ -1,6 +1,7 @@
 //! Rolling deploys: functions of two versions on one storage, through client, storage, worker and
 //! drain.
 
+mod methods;
 mod parameters;
 mod parts;
 mod remembered;

@@ -51,6 +51,17 @@ const EDITS: &[Edit] = &[
         &[(ATTRIBUTE, false, "write `#[alias(\"user\")] user_id: u64`")],
     ),
     (
+        "a function becomes a method",
+        "(invoice: {number: u64}, to: String)",
+        "(self: {number: u64}, to: String)",
+        &[(
+            MEANING,
+            false,
+            "parameter `invoice` has given way to `self`. If that is another name for the same, \
+             write `#[alias(\"invoice\")] self`. If it is another value",
+        )],
+    ),
+    (
         "a parameter gives way to another",
         "(cents: u64)",
         "(euros: u64)",

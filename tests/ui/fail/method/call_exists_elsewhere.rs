@@ -1,0 +1,23 @@
+use gae_tasks::deferred;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Invoice {
+    number: u64,
+}
+
+#[deferred]
+impl Invoice {
+    #[deferred]
+    async fn send(&self) {
+        println!("{}", self.number);
+    }
+}
+
+impl Invoice {
+    fn defer_send(&self) {
+        println!("{}", self.number);
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use gae_tasks::deferred;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct Invoice {
+    number: u64,
+}
+
+#[deferred]
+impl Invoice {
+    #[deferred]
+    async fn send(#[context] &self) {
+        println!("{}", self.number);
+    }
+}
+
+fn main() {}
