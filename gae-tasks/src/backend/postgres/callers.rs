@@ -92,13 +92,12 @@ impl Callers {
     /// Waits until somebody does, but not for long.
     pub(super) async fn come(&self) {
         let idle = Idle::new(self);
-        let limit = if idle.is_only { PAUSE } else { SHORT_PAUSE };
         let coming = async {
             while !self.is_waiting() {
                 self.added.notified().await;
             }
         };
-        _ = timeout(limit, coming).await;
+        _ = timeout(idle.limit(), coming).await;
     }
 
     fn is_waiting(&self) -> bool {
@@ -157,6 +156,11 @@ impl<'a> Idle<'a> {
         drop(state);
         Self { callers, is_only }
     }
+
+    /// For how long to wait.
+    const fn limit(&self) -> Duration {
+        if self.is_only { PAUSE } else { SHORT_PAUSE }
+    }
 }
 
 impl Drop for Idle<'_> {
@@ -167,8 +171,6 @@ impl Drop for Idle<'_> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     /// Adds a caller without tasks, and returns whether a flush begins.
@@ -197,19 +199,12 @@ mod tests {
         assert!(begins(&callers));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn one_flush_that_waits_is_enough() {
+    #[test]
+    fn one_flush_that_waits_for_long_is_enough() {
         let callers = Callers::new(8);
-        let first = async {
-            callers.come().await;
-            Instant::now()
-        };
-        let other = async {
-            callers.come().await;
-            Instant::now()
-        };
-        let began = Instant::now();
-        let (first, other) = tokio::join!(first, other);
-        assert_eq!((first - began, other - began), (PAUSE, SHORT_PAUSE));
+        let [first, other] = [Idle::new(&callers), Idle::new(&callers)];
+        assert_eq!((first.limit(), other.limit()), (PAUSE, SHORT_PAUSE));
+        drop((first, other));
+        assert_eq!(Idle::new(&callers).limit(), PAUSE);
     }
 }
