@@ -123,6 +123,16 @@ impl Item {
         Ok(Self::Other { attrs, tokens })
     }
 
+    /// Returns the marks that stand in a `#[cfg_attr(..)]`, where this block cannot see whether they
+    /// count.
+    pub(crate) fn conditional_marks(&self) -> impl Iterator<Item = &Attribute> {
+        let attrs = match self {
+            Self::Function(function) => &function.attrs,
+            Self::Other { attrs, .. } => attrs,
+        };
+        attrs.iter().filter(|attr| item::is_conditional(attr))
+    }
+
     /// Returns the attribute that marks something as a task that is no function.
     pub(crate) fn wrong_mark(&self) -> Option<&Attribute> {
         let Self::Other { attrs, tokens } = self else { return None };

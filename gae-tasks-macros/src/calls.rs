@@ -2,11 +2,10 @@
 //! whose method the task is.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 
 use crate::model::{Parameter, Task};
 use crate::owner::Owner;
-use crate::tokens::at;
 
 /// Generates the functions that defer a call.
 pub(crate) fn functions(task: &Task) -> TokenStream {
@@ -48,23 +47,21 @@ fn of_the_task_type(task: &Task, doc: &str) -> TokenStream {
 fn of_the_owner(task: &Task, owner: &Owner, doc: &str) -> TokenStream {
     let (ty, vis, here) = (&owner.ty, &task.function.vis, task.function.sig.ident.span());
     let (call, shared, parameters) = (&task.call, task.shared(), declared(task));
-    // Placed where the method is named: the compiler reports there that another block has a
-    // function of this name.
-    let door = &task.door;
-    let (function, output) = (at(here, quote!(fn)), at(here, quote!(#door::Defer)));
     let (receiver, deferred) = match task.sends_receiver() {
         true => (Some(quote!(&self,)), by_reference(task)),
         false => (None, by_value(task)),
     };
+    // Written where the method is named: the compiler reports there that another block has a
+    // function of this name.
+    let (function, body) = (quote_spanned!(here=> fn), quote_spanned!(here=> { #deferred }));
+    let output = quote_spanned!(here=> __door::Defer);
     quote! {
         #[automatically_derived]
         impl #ty {
             #(#shared)*
             #[doc = #doc]
             #[allow(non_snake_case)]
-            #vis #function #call(#receiver #(#parameters),*) -> #output {
-                #deferred
-            }
+            #vis #function #call(#receiver #(#parameters),*) -> #output #body
         }
     }
 }

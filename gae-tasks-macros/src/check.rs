@@ -168,8 +168,8 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     if let Some(token) = of_an_impl(task) {
         return errors.on(
             token,
-            "the tasks of an `impl` are generated beside it: put `#[deferred]` on the `impl` block \
-             too",
+            "`self` and `Self` belong to a method, and a method is a task in an `impl` of a type \
+             that carries `#[deferred]` too: put it on the `impl`",
         );
     }
     if let (Some(owner), Some(receiver)) = (&task.owner, sig.receiver()) {

@@ -8,7 +8,8 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::discouraged::Speculative;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, FnArg, LitStr, Signature, Token, Visibility};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, FnArg, LitStr, Meta, Signature, Token, Visibility};
 
 use crate::marks;
 
@@ -47,6 +48,14 @@ impl Function {
         Some(function)
     }
 
+    /// Returns the function with all that the user wrote.
+    pub(crate) fn as_written(&self) -> TokenStream {
+        let Self { attrs, vis, sig, body } = self;
+        // A conditional mark was reported; left in, it would cause further errors.
+        let attrs = attrs.iter().filter(|attr| !is_conditional(attr));
+        quote!(#(#attrs)* #vis #sig #body)
+    }
+
     /// Returns the tokens between the braces.
     pub(crate) fn body(&self) -> TokenStream {
         self.body.stream()
@@ -67,7 +76,7 @@ impl Function {
             Some(body) => Ok(Self { attrs, vis, sig, body }),
             None => Err(syn::Error::new_spanned(
                 &sig,
-                "`#[deferred]` needs a function with a body: put it on a free function",
+                "`#[deferred]` needs a function with a body: put it on one that has a body",
             )),
         }
     }
@@ -123,6 +132,17 @@ impl ToTokens for Function {
 /// Whether `attr` is `#[deferred]`, under any path.
 pub(crate) fn is_ours(attr: &Attribute) -> bool {
     attr.path().segments.last().is_some_and(|segment| segment.ident == "deferred")
+}
+
+/// Whether `attr` is a `#[cfg_attr(.., deferred)]`.
+pub(crate) fn is_conditional(attr: &Attribute) -> bool {
+    let marks = |metas: Punctuated<Meta, Token![,]>| {
+        metas.iter().skip(1).any(|meta| {
+            meta.path().segments.last().is_some_and(|segment| segment.ident == "deferred")
+        })
+    };
+    attr.path().is_ident("cfg_attr")
+        && attr.parse_args_with(Punctuated::parse_terminated).is_ok_and(marks)
 }
 
 /// Whether the macro removes a parameter's attribute from the function: markers, docs (which move

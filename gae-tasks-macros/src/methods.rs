@@ -20,9 +20,9 @@ pub(crate) fn expand(attribute: TokenStream, mut block: Block) -> TokenStream {
     let attribute = Attribute::parse(attribute, &mut errors);
     block_rules(&attribute, &block, &mut errors);
     let mut methods = Methods {
-        owner: owner(&block, &mut errors),
+        owner: owner_of(&block, &mut errors),
         krate: attribute.krate,
-        names: block.items.iter().filter_map(name).cloned().collect(),
+        taken_names: block.items.iter().filter_map(name_of).cloned().collect(),
         within: TokenStream::new(),
         beside: TokenStream::new(),
     };
@@ -31,6 +31,7 @@ pub(crate) fn expand(attribute: TokenStream, mut block: Block) -> TokenStream {
             Item::Function(function) if is_marked(&function) => {
                 methods.add(*function, &mut errors);
             }
+            Item::Function(function) => function.as_written().to_tokens(&mut methods.within),
             item => item.to_tokens(&mut methods.within),
         }
     }
@@ -46,7 +47,7 @@ struct Methods {
     /// The path of `gae_tasks`, if the block names it.
     krate: Option<Path>,
     /// The names of all functions in the block.
-    names: Vec<Ident>,
+    taken_names: Vec<Ident>,
     /// What stays in the block.
     within: TokenStream,
     /// What stands beside it.
@@ -64,9 +65,17 @@ impl Methods {
             function.to_tokens(&mut self.within);
             return all.extend(errors);
         };
+        if owner.is_of_trait {
+            // The trait's rules are those of the compiler; calls find what they name.
+            function.to_tokens(&mut self.within);
+            let mut broken = Errors::default();
+            let task = Task::new(&attribute, settings, function, Some(owner), &mut broken);
+            fallback::items(&task).to_tokens(&mut self.beside);
+            return all.extend(errors);
+        }
         let mut task = Task::new(&attribute, settings, function, Some(owner), &mut errors);
         check::function(&task, &mut errors);
-        call_is_free(&mut task, &self.names, &mut errors);
+        call_is_free(&mut task, &self.taken_names, &mut errors);
         let is_valid = errors.is_empty() && !owner.is_refused;
         all.extend(errors);
         if is_valid {
@@ -79,7 +88,7 @@ impl Methods {
     }
 }
 
-fn name(item: &Item) -> Option<&Ident> {
+fn name_of(item: &Item) -> Option<&Ident> {
     match item {
         Item::Function(function) => Some(&function.sig.ident),
         Item::Other { .. } => None,
@@ -132,9 +141,14 @@ fn block_rules(attribute: &Attribute, block: &Block, errors: &mut Errors) {
     for key in attribute.keys().iter().filter(|key| *key != "crate") {
         errors.on(
             key,
-            format!(
-                "`{key}` is said of each task: write it into the `#[deferred(..)]` of a method"
-            ),
+            format!("`{key}` belongs to a task: write it into the `#[deferred(..)]` of a method"),
+        );
+    }
+    for mark in block.items.iter().flat_map(Item::conditional_marks) {
+        errors.on(
+            mark,
+            "the mark of a method cannot be conditional: write `#[deferred]`, and put `#[cfg]` on \
+             the method",
         );
     }
     for mark in block.items.iter().filter_map(Item::wrong_mark) {
@@ -144,23 +158,25 @@ fn block_rules(attribute: &Attribute, block: &Block, errors: &mut Errors) {
         Item::Function(function) => is_marked(function),
         Item::Other { attrs, .. } => attrs.iter().any(item::is_ours),
     };
+    let is_task = |item: &Item| is_task(item) || item.conditional_marks().next().is_some();
     if !block.items.iter().any(is_task) {
         errors.on(
-            &block.impl_token,
+            block.impl_token,
             "no method of this `impl` is a task: put `#[deferred]` on those that are, too",
         );
     }
 }
 
 /// Returns the type of the block, if it can have tasks or only its generics stand against it.
-fn owner(block: &Block, errors: &mut Errors) -> Option<Owner> {
+fn owner_of(block: &Block, errors: &mut Errors) -> Option<Owner> {
     if let Some(of_trait) = &block.of_trait {
         errors.on(
             of_trait,
             "a method of a trait cannot be a task, because its `impl` cannot have further \
              functions: write a method in an `impl` of the type itself that calls this one",
         );
-        return None;
+        let owner = Owner::new(&block.ty, &block.attrs, &block.generics);
+        return owner.map(|owner| Owner { is_of_trait: true, ..owner });
     }
     let Some(mut owner) = Owner::new(&block.ty, &block.attrs, &block.generics) else {
         errors.on(

@@ -2,8 +2,8 @@
 //! block.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
-use syn::{Attribute, Generics, Type};
+use quote::ToTokens;
+use syn::{Attribute, Generics, PathArguments, Type};
 
 use crate::tokens::{at, has_word, peeled};
 
@@ -19,6 +19,8 @@ pub(crate) struct Owner {
     pub(crate) generics: Generics,
     /// Whether the block breaks a rule, so that none of its tasks is generated.
     pub(crate) is_refused: bool,
+    /// Whether the block implements a trait, which is refused too.
+    pub(crate) is_of_trait: bool,
 }
 
 impl Owner {
@@ -32,6 +34,7 @@ impl Owner {
             attrs: attrs.to_vec(),
             generics: generics.clone(),
             is_refused: false,
+            is_of_trait: false,
         })
     }
 
@@ -52,14 +55,10 @@ impl Owner {
     /// Returns `tokens` with this type in place of each `Self`.
     pub(crate) fn resolved(&self, tokens: TokenStream) -> TokenStream {
         let mut resolved = TokenStream::new();
-        let mut tokens = tokens.into_iter().peekable();
-        while let Some(token) = tokens.next() {
+        for token in tokens {
             match token {
                 TokenTree::Ident(word) if word == "Self" => {
-                    let ty = at(word.span(), self.ty.to_token_stream());
-                    // In an expression, `Invoice<u64>::LIMIT` would be a comparison.
-                    let is_prefix = tokens.peek().is_some_and(is_colon);
-                    resolved.extend(if is_prefix { quote!(<#ty>) } else { ty });
+                    resolved.extend(at(word.span(), self.anywhere()));
                 }
                 TokenTree::Group(group) => {
                     let mut inner = Group::new(group.delimiter(), self.resolved(group.stream()));
@@ -71,14 +70,24 @@ impl Owner {
         }
         resolved
     }
-}
 
-fn is_colon(token: &TokenTree) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == ':')
+    /// Returns the type as it can stand in types and in expressions: `Pair::<u64>`.
+    fn anywhere(&self) -> TokenStream {
+        let mut ty = self.ty.clone();
+        if let Type::Path(path) = &mut ty {
+            for segment in &mut path.path.segments {
+                if let PathArguments::AngleBracketed(arguments) = &mut segment.arguments {
+                    arguments.colon2_token.get_or_insert_default();
+                }
+            }
+        }
+        ty.into_token_stream()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use quote::quote;
     use syn::parse_quote;
 
     use super::*;
@@ -93,9 +102,9 @@ mod tests {
         let owner = owner(&parse_quote!(shop::Pair<u64>)).unwrap();
         assert_eq!(owner.name, "Pair");
         for (written, resolved) in [
-            (quote!(Self), quote!(shop::Pair<u64>)),
-            (quote!(Result<Vec<Self>, String>), quote!(Result<Vec<shop::Pair<u64>>, String>)),
-            (quote!([u8; Self::LEN]), quote!([u8; <shop::Pair<u64>>::LEN])),
+            (quote!(Self), quote!(shop::Pair::<u64>)),
+            (quote!(Result<Vec<Self>, String>), quote!(Result<Vec<shop::Pair::<u64>>, String>)),
+            (quote!([u8; Self::LEN]), quote!([u8; shop::Pair::<u64>::LEN])),
             (quote!(Vec<u8>), quote!(Vec<u8>)),
         ] {
             let ty = owner.resolved_type(&syn::parse2(written).unwrap());

@@ -52,9 +52,8 @@ pub(crate) fn check(receiver: &syn::Receiver, owner: &Owner, errors: &mut Errors
 
 /// Returns how the receiver is taken; `None` if it is in a form that cannot be sent.
 fn taken(receiver: &syn::Receiver, owner: &Owner) -> Option<Taken> {
-    let is_own = |ty: &Type| {
-        names::type_text(&owner.resolved_type(peeled(ty))) == names::type_text(&owner.ty)
-    };
+    let text = |ty: &Type| names::type_text(ty).replace("::<", "<");
+    let is_own = |ty: &Type| text(&owner.resolved_type(peeled(ty))) == text(&owner.ty);
     match &receiver.kind {
         ReceiverKind::Value => Some(Taken::ByValue),
         ReceiverKind::Reference(_, None, None) => Some(Taken::ByReference),

@@ -1,5 +1,4 @@
-//! Inspects the tokens of a type: whether the type borrows, is unsized, or contains `_`. Moves
-//! generated tokens.
+//! Inspects the tokens of a type, and places tokens where errors in them are reported.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::Type;

@@ -14,7 +14,7 @@ pub(crate) fn function(task: &Task) -> Option<TokenStream> {
     let (door, args) = (&task.door, &task.args);
     let (registered, count) = (elements(task), task.settings.upgrades.len());
     let upgrades = task.settings.upgrades.iter().enumerate().map(|(number, path)| {
-        let name = as_written(path);
+        let name = written(task, path);
         // As in `bounds`, a variable is not spanned on what a macro may have passed on.
         let (on, upgrade) = (quote!(__on), task.resolved(path.to_token_stream()));
         let call = quote_spanned! {path.span()=>
@@ -61,7 +61,7 @@ pub(crate) fn registered(task: &Task) -> TokenStream {
 fn elements(task: &Task) -> impl Iterator<Item = TokenStream> {
     let door = &task.door;
     task.settings.upgrades.iter().enumerate().map(move |(number, path)| {
-        let name = as_written(path);
+        let name = written(task, path);
         quote! {
             #door::Upgrade {
                 name: #name,
@@ -72,6 +72,6 @@ fn elements(task: &Task) -> impl Iterator<Item = TokenStream> {
 }
 
 /// The path of an upgrade function, as the attribute has it.
-fn as_written(path: &syn::Path) -> String {
-    path.to_token_stream().to_string().replace(' ', "")
+fn written(task: &Task, path: &syn::Path) -> String {
+    task.resolved(path.to_token_stream()).to_string().replace(' ', "")
 }

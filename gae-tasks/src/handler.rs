@@ -94,7 +94,7 @@ pub enum CallError {
 /// Requires the bounds of a parameter type that no other generated code requires.
 pub fn parameter<T: Send + 'static>() {}
 
-/// Requires of a receiver that a future borrows what no other generated code requires.
+/// Requires `Sync` of a receiver that a future borrows.
 pub fn shared<T: Sync>() {}
 
 /// Everything that is moved into the work of one call, as a tuple type.

@@ -7,7 +7,8 @@ use crate::handler::{Call, CallError};
 use crate::payload::{Decoder, Encoder, Reading, Tracer, UnreadableError, no_upgrade};
 use crate::registration::{Registration, Trial};
 
-/// A task type, which `#[deferred]` generates under the function's own name.
+/// A task type, which `#[deferred]` generates under the function's own name; for a method
+/// `Invoice::send`, as `InvoiceSend`.
 ///
 /// A task type has no values. It names the task where a type parameter is needed, as in
 /// `client.stats_of::<send_welcome>()` or `Registry::new().with::<send_welcome>()`.
@@ -16,7 +17,8 @@ use crate::registration::{Registration, Trial};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a task",
     label = "this type was not made by `#[deferred]`",
-    note = "name the function that carries `#[deferred]`: its task type has the same name"
+    note = "name the function that carries `#[deferred]`: its task type has the same name; that of \
+            a method `Invoice::send` is `InvoiceSend`"
 )]
 pub trait Task: 'static {
     /// The stable identity of the task type, e.g. `shop.emails/send_welcome`.

@@ -82,7 +82,9 @@ const fn kind_step(path: &[u8], at: usize) -> (Option<u8>, usize) {
     match path[at] {
         b':' => (Some(b'.'), 2),
         b'r' if at + 1 < path.len() && path[at + 1] == b'#' => (None, 2),
-        byte if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'/' => (Some(byte), 1),
+        byte if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'/' | b'.') => {
+            (Some(byte), 1)
+        }
         _ => panic!(
             "the module path or the function's name is not ASCII, so no kind can be made of it: \
              add `name = \"..\"`"
@@ -203,6 +205,9 @@ mod tests {
         const PATH: &str = "shop::r#type::emails/r#send";
         const KIND: [u8; kind_len(PATH)] = kind_bytes(PATH);
         assert_eq!(kind_str(&KIND), "shop.type.emails/send");
+        const OF_METHOD: &str = "shop::emails/Invoice.send";
+        const KIND_OF_METHOD: [u8; kind_len(OF_METHOD)] = kind_bytes(OF_METHOD);
+        assert_eq!(kind_str(&KIND_OF_METHOD), "shop.emails/Invoice.send");
     }
 
     #[test]

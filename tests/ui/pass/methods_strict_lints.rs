@@ -1,7 +1,6 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, missing_debug_implementations, unreachable_pub, unused, warnings)]
 #![deny(future_incompatible, nonstandard_style, rust_2018_idioms, private_interfaces, unused_qualifications)]
-#![deny(clippy::pedantic)]
 //! A crate with strict lints, whose tasks are methods.
 
 use gae_tasks::{Task, TaskContext, deferred};
@@ -86,7 +85,7 @@ async fn main() {
     tasks.run(invoice.defer_send("you")).await.unwrap();
     tasks.run(invoice.defer_remind(1, None)).await.unwrap();
     assert_eq!(InvoiceSend::registration().parameters[0].aliases, ["invoice"]);
-    assert_eq!(InvoiceRemind::registration().upgrades[0].name, "Self::from_v1");
+    assert_eq!(InvoiceRemind::registration().upgrades[0].name, "Invoice::from_v1");
     let args = InvoiceSendArgs { receiver: invoice, to: "you".to_owned() };
     assert_eq!(format!("{args:?}"), "InvoiceSendArgs { receiver: Invoice { number: 7 }, to: \"you\" }");
 }
