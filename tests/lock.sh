@@ -64,7 +64,8 @@ refused "no file" "run this test with GAE_TASKS_LOCK=write"
 [ ! -e tasks.lock ] || fail "a file came into being"
 GAE_TASKS_LOCK=write passes "the file is made" --test outside
 listed "the tasks of the library" "task lock_shop/transfer" "task lock_shop.mail/send_welcome" \
-  "    transfer: {from: u64, to: u64, cents: u32}" "task lock_shop/Invoice.send" "    self: {number: u64}"
+  "    transfer: {from: u64, to: u64, cents: u32}" "task lock_shop/Invoice.send" \
+  "    self: {number: u64}"
 ! grep -q 'of_the_' tasks.lock || fail "tasks of tests are listed"
 passes "both tests find it right"
 cp tasks.lock "$target/committed"
@@ -77,7 +78,8 @@ listed "the older schema is accepted" "    template: Option<String>" "  accepts 
 passes "both tests find it right"
 
 edit src/lib.rs 's/^( *)number: u64,$/\1number: u64,\n\1note: String,/'
-refused "a new field of a receiver" "needs an attribute: field \`self.note\` is new, and tasks that wait have no value for it: write \`#[serde(default)]\` on it" --test outside
+new="needs an attribute: field \`self.note\` is new, and tasks that wait have no value for it:"
+refused "a new field of a receiver" "$new write \`#[serde(default)]\` on it" --test outside
 cp src/lib.rs.before src/lib.rs
 edit src/lib.rs 's/pub fn send\(&self, to: String\)/pub fn send(to: String)/'
 refused "a receiver is gone" "write \`ignores = [\"self\"]\` in the attribute" --test outside

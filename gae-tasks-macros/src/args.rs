@@ -273,9 +273,12 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let (attribute, errors) = parse(quote! {
-            queues = ["a", "b",], name = "n", alias = "old", args(Name, derive(Clone, serde::Serialize)), task = T,
-            ignores = ["note", "transfer.note"], upgrade = [from_v2, older::from_v1], sensitive = "card.number",
-            deadline = "30s", max_attempts = 3, min_backoff = "10s", max_backoff = "1h", crate = ::renamed::door,
+            queues = ["a", "b",], name = "n", alias = "old",
+            args(Name, derive(Clone, serde::Serialize)), task = T,
+            ignores = ["note", "transfer.note"], upgrade = [from_v2, older::from_v1],
+            sensitive = "card.number",
+            deadline = "30s", max_attempts = 3, min_backoff = "10s", max_backoff = "1h",
+            crate = ::renamed::door,
         });
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(attribute.queues.unwrap().len(), 2);

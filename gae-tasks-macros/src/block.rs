@@ -123,7 +123,7 @@ impl Item {
         Ok(Self::Other { attrs, tokens })
     }
 
-    /// Returns the marks that stand in a `#[cfg_attr(..)]`, where this block cannot see whether they
+    /// Returns the marks that stand in a `#[cfg_attr(..)]`, where nothing shows whether they
     /// count.
     pub(crate) fn conditional_marks(&self) -> impl Iterator<Item = &Attribute> {
         let attrs = match self {

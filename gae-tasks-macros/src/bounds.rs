@@ -70,14 +70,18 @@ pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> Toke
     let payload = quote!(__payload);
     let default = match &parameter.marks.default {
         None => {
-            return quote_spanned!(ty.span()=> #field: #door::Decoder::parameter::<#ty>(#payload, #name)?);
+            return quote_spanned! {ty.span()=>
+                #field: #door::Decoder::parameter::<#ty>(#payload, #name)?
+            };
         }
         Some(DefaultOf::Type) => {
             quote_spanned!(ty.span()=> <#ty as #door::DefaultParameter>::value)
         }
         Some(DefaultOf::Value(expr)) => default(task, parameter, expr),
     };
-    quote_spanned!(ty.span()=> #field: #door::Decoder::parameter_or::<#ty>(#payload, #name, #default)?)
+    quote_spanned! {ty.span()=>
+        #field: #door::Decoder::parameter_or::<#ty>(#payload, #name, #default)?
+    }
 }
 
 /// Generates the function of a default, in which the expression sees nothing that is generated.
@@ -163,10 +167,14 @@ pub(crate) fn work(task: &Task, body: &TokenStream) -> TokenStream {
     let moved = quote!((#(#parameters,)* #shared #(#door::Arc<#states>,)*));
     match &sig.asyncness {
         Some(token) => {
-            quote_spanned!(token.span=> (&&#door::Moved::<#moved>::new()).future(async move { #body }))
+            quote_spanned! {token.span=>
+                (&&#door::Moved::<#moved>::new()).future(async move { #body })
+            }
         }
         None => {
-            quote_spanned!(sig.fn_token.span=> (&&#door::Moved::<#moved>::new()).call(move || { #body }))
+            quote_spanned! {sig.fn_token.span=>
+                (&&#door::Moved::<#moved>::new()).call(move || { #body })
+            }
         }
     }
 }

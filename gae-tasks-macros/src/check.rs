@@ -278,7 +278,8 @@ fn task_names(task: &Task, errors: &mut Errors) {
         errors.on(
             &task.args,
             format!(
-                "the task type and its args are both named `{}`: rename one with `task = ..` or `args = ..`",
+                "the task type and its args are both named `{}`: rename one with `task = ..` or \
+                 `args = ..`",
                 task.args
             ),
         );

@@ -37,7 +37,8 @@ pub(crate) fn items(task: &Task) -> TokenStream {
         #marker
         #(#cfgs)*
         #[allow(
-            dead_code, deprecated, unreachable_code, unreachable_patterns, unused_imports, unused_variables,
+            dead_code, deprecated, unreachable_code, unreachable_patterns, unused_imports,
+            unused_variables,
             clippy::all, clippy::pedantic
         )]
         const _: () = { #block };
@@ -60,8 +61,8 @@ fn args_struct(task: &Task) -> TokenStream {
         #(#shared)*
         #[doc = #doc]
         #[allow(
-            dead_code, deprecated, missing_debug_implementations, non_snake_case, private_interfaces,
-            clippy::all, clippy::pedantic, clippy::exhaustive_structs
+            dead_code, deprecated, missing_debug_implementations, non_snake_case,
+            private_interfaces, clippy::all, clippy::pedantic, clippy::exhaustive_structs
         )]
         #derive
         #vis struct #args { #(#fields,)* }
@@ -158,8 +159,10 @@ fn kind(task: &Task) -> TokenStream {
     let (function, door) = (task.name_in_kind(), at(ident.span(), task.door.clone()));
     // Spanned on the function's name, so that the compiler reports an unsuitable module path there.
     quote_spanned! {ident.span()=>
-        const __PATH: &::core::primitive::str = ::core::concat!(::core::module_path!(), "/", #function);
-        const __BYTES: &[::core::primitive::u8] = &#door::kind_bytes::<{ #door::kind_len(__PATH) }>(__PATH);
+        const __PATH: &::core::primitive::str =
+            ::core::concat!(::core::module_path!(), "/", #function);
+        const __BYTES: &[::core::primitive::u8] =
+            &#door::kind_bytes::<{ #door::kind_len(__PATH) }>(__PATH);
         const __KIND: &::core::primitive::str = #door::kind_str(__BYTES);
     }
 }
@@ -201,10 +204,15 @@ fn impl_args(task: &Task) -> TokenStream {
         #[automatically_derived]
         impl #door::Args for #args {
             type Task = #name;
-            fn encode(&self, __payload: &mut #door::Encoder) -> #door::Result<(), #door::UnreadableError> {
+            fn encode(
+                &self,
+                __payload: &mut #door::Encoder,
+            ) -> #door::Result<(), #door::UnreadableError> {
                 #encoded
             }
-            fn decode(__payload: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> {
+            fn decode(
+                __payload: &mut #door::Decoder<'_>,
+            ) -> #door::Result<Self, #door::UnreadableError> {
                 #door::Result::Ok(Self { #(#decoded,)* })
             }
             #upgraded
@@ -247,7 +255,8 @@ fn run(task: &Task) -> TokenStream {
     quote! {
         fn __run(__call: &#door::Call<'_>) -> #door::Result<#door::Work, #door::CallError> {
             use #door::{
-                DowncastRef as _, MovedOther as _, MovedSend as _, ProbeAsRef as _, ProbeNothing as _,
+                DowncastRef as _, MovedOther as _, MovedSend as _, ProbeAsRef as _,
+                ProbeNothing as _,
                 ReturnedOther as _, ReturnedOutput as _,
             };
             let __args = __call.args::<#args>()?;

@@ -176,8 +176,12 @@ fn impls(task: &Task, args: &Ident) -> TokenStream {
         }
         impl #door::Args for #args {
             type Task = #name;
-            fn encode(&self, _: &mut #door::Encoder) -> #door::Result<(), #door::UnreadableError> { loop {} }
-            fn decode(_: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> { loop {} }
+            fn encode(&self, _: &mut #door::Encoder) -> #door::Result<(), #door::UnreadableError> {
+                loop {}
+            }
+            fn decode(_: &mut #door::Decoder<'_>) -> #door::Result<Self, #door::UnreadableError> {
+                loop {}
+            }
             fn trace(_: &mut #door::Tracer) -> #door::Result<(), #door::UnreadableError> { loop {} }
             fn describe(&self, _: &mut #door::fmt::Formatter<'_>) -> #door::fmt::Result { loop {} }
         }

@@ -66,7 +66,8 @@ fn markers(parameter: &Parameter, errors: &mut Errors) {
         } else if item::is_ours(attr) {
             errors.on(
                 attr,
-                "`#[deferred]` is not a parameter attribute: remove it, or write `#[state]` or `#[context]`",
+                "`#[deferred]` is not a parameter attribute: remove it, or write `#[state]` or \
+                 `#[context]`",
             );
         }
     }
@@ -136,17 +137,22 @@ fn state(parameter: &Parameter, ty: &Type, borrowed: bool, errors: &mut Errors) 
     if let Type::Reference(reference) = peeled(parameter.ty())
         && let Some(mutability) = &reference.mutability
     {
-        let message = "state is shared by all handlers: take `&`, and keep mutable data in a `Mutex` or an atomic";
+        let message = "state is shared by all handlers: take `&`, and keep mutable data in a \
+                       `Mutex` or an atomic";
         return errors.on(mutability, message);
     }
     if let Some(token) = placeholder(ty.to_token_stream()) {
         return errors.on(token, "state is found by its type: replace `_` by the type");
     }
-    let is_static = matches!(peeled(parameter.ty()), Type::Reference(reference) if reference.lifetime.is_some());
+    let is_static = match peeled(parameter.ty()) {
+        Type::Reference(reference) => reference.lifetime.is_some(),
+        _ => false,
+    };
     if is_static || borrows(ty.to_token_stream(), false) {
         errors.on(
             parameter.ty(),
-            "state is borrowed for one call: take `&T` without a lifetime, where `T` is an owned type",
+            "state is borrowed for one call: take `&T` without a lifetime, where `T` is an owned \
+             type",
         );
     } else if has_word(ty.to_token_stream(), "impl") {
         errors.on(ty, "state is found by its type: replace `impl Trait` by the type");
@@ -191,7 +197,8 @@ fn fields(task: &Task, errors: &mut Errors) {
                 "`{field}` is also the field name of `self` in the args: rename this parameter"
             ),
             None => format!(
-                "`{field}` is also the field name of an unnamed parameter: rename this parameter, or name the other"
+                "`{field}` is also the field name of an unnamed parameter: rename this parameter, \
+                 or name the other"
             ),
         };
         errors.at(field.span(), message);

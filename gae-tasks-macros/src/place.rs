@@ -118,8 +118,10 @@ mod tests {
     fn a_function_in_an_impl_is_found() {
         for file in [
             "struct A; impl A { #[deferred] async fn send(id: u64) {} }",
-            "pub unsafe impl<T: Fn()> A<T> where T: B { /* } */ #[gae_tasks::deferred(queue = \"{\")] pub fn send() {} }",
-            "mod a { use b; trait A { const C: u8 = { 1 }; #[doc = \"\"] #[deferred] #[b] fn send() {} } }",
+            "pub unsafe impl<T: Fn()> A<T> where T: B { /* } */ \
+             #[gae_tasks::deferred(queue = \"{\")] pub fn send() {} }",
+            "mod a { use b; trait A { const C: u8 = { 1 }; #[doc = \"\"] #[deferred] #[b] \
+             fn send() {} } }",
             "macro_rules! a { () => { impl A { #[deferred] fn send() {} } } }",
             "#[deferred] impl A { #[deferred] fn send() {} } impl A { #[deferred] fn send() {} }",
         ] {

@@ -32,8 +32,8 @@
 //! # The parts
 //!
 //! - [`#[deferred]`](macro@deferred) makes a function or a method a task: a type of the function's
-//!   name with `defer`, and an args struct. The linker registers it; [`link!`] names crates that nothing else
-//!   mentions.
+//!   name with `defer`, and an args struct. The linker registers it; [`link!`] names crates that
+//!   nothing else mentions.
 //! - [`Client`] is the connection to a queue. [`Client::open`] takes the queue's URL;
 //!   [`ClientBuilder`] adds state and settings.
 //! - [`Defer`] is a call to be run later, with its options; `.await` stores the task and returns a

@@ -10,8 +10,8 @@ const FORK: Duration = Duration::from_micros(10);
 /// Returns the id of this process.
 ///
 /// To ask the operating system takes half a microsecond on some virtual machines, a part of what a
-/// task costs to be deferred. So a thread uses an answer again, for less time than a `fork` takes: in
-/// a child, the first call comes later than that.
+/// task costs to be deferred. So a thread uses an answer again, for less time than a `fork` takes:
+/// in a child, the first call comes later than that.
 pub(crate) fn id() -> u32 {
     thread_local! {
         static KNOWN: Cell<Option<(Instant, u32)>> = const { Cell::new(None) };

@@ -146,8 +146,8 @@ fn whole<'a, A>(
     Ok(args)
 }
 
-/// Encodes what `write` writes of the args `A`, and verifies that the bytes decode completely and to
-/// the same length.
+/// Encodes what `write` writes of the args `A`, and verifies that the bytes decode completely and
+/// to the same length.
 ///
 /// The encoder compares what is written with what is read, in the branches that the value takes. A
 /// type may still refuse its own bytes, or read them as another value, such as a set that drops an

@@ -16,4 +16,5 @@ impl Mailer for Invoice {
 
 fn main() {
     Invoice.send(String::new());
+    drop(Invoice.defer_send("you"));
 }
