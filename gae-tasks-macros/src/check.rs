@@ -168,8 +168,8 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     if let Some(token) = of_an_impl(task) {
         return errors.on(
             token,
-            "`self` and `Self` belong to a method, and a method is a task in an `impl` of a type \
-             that carries `#[deferred]` too: put it on the `impl`",
+            "a function of an `impl` is a task if the `impl` carries `#[deferred]` too: put it \
+             there; outside of an `impl`, `self` and `Self` mean nothing",
         );
     }
     if let (Some(owner), Some(receiver)) = (&task.owner, sig.receiver()) {
