@@ -16,8 +16,18 @@ async fn stage() -> (Proxy, Arc<Postgres>, Database) {
     let (database, proxy) = (cluster.database().await, Proxy::before(cluster.port()).await);
     let backend = Postgres::open(&proxy.url(database.name())).await.expect("it opens");
     store_one(&backend, task()).await.expect("it is stored");
+    at_rest(&database).await;
     forget(&database).await;
     (proxy, Arc::new(backend), database)
+}
+
+/// Waits until no transaction is open, as one is for a moment that waits for the next caller.
+async fn at_rest(database: &Database) {
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state \
+                = 'idle in transaction'";
+    while database.value::<i64>(open).await.expect("the server answers") > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Deletes all tasks, as a worker does that has run them.
