@@ -65,9 +65,9 @@
 //!
 //! | tasks a second | `sqlite:FILE` | `postgres://..` |
 //! |---|---|---|
-//! | one caller of `defer().await` | 5,500 (0.72) | 1,300 (0.56) |
-//! | 50 callers | 116,000 (0.71) | 27,000 (0.57) |
-//! | `defer_many` of 1,000; on Postgres, of 100,000 | 306,000 (0.55) | 76,000 (0.63) |
+//! | one caller of `defer().await` | 5,500 (0.72) | 1,400 (0.52) |
+//! | 50 callers | 116,000 (0.71) | 23,000 (0.64) |
+//! | `defer_many` of 1,000; on Postgres, of 100,000 | 306,000 (0.55) | 74,000 (0.61) |
 //! | a worker that empties a queue | 284,000 (0.89) | 35,000 (0.51) |
 //! | 50 callers beside a worker, end to end | 87,000 (0.69) | 12,000 (0.46) |
 //!
