@@ -123,14 +123,17 @@ impl Item {
         Ok(Self::Other { attrs, tokens })
     }
 
+    pub(crate) fn attrs(&self) -> &[Attribute] {
+        match self {
+            Self::Function(function) => &function.attrs,
+            Self::Other { attrs, .. } => attrs,
+        }
+    }
+
     /// Returns the marks that stand in a `#[cfg_attr(..)]`, where nothing shows whether they
     /// count.
     pub(crate) fn conditional_marks(&self) -> impl Iterator<Item = &Attribute> {
-        let attrs = match self {
-            Self::Function(function) => &function.attrs,
-            Self::Other { attrs, .. } => attrs,
-        };
-        attrs.iter().filter(|attr| item::is_conditional(attr))
+        self.attrs().iter().filter(|attr| item::is_conditional(attr))
     }
 
     /// Returns the attribute that marks something as a task that is no function.

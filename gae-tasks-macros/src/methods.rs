@@ -154,12 +154,8 @@ fn block_rules(attribute: &Attribute, block: &Block, errors: &mut Errors) {
     for mark in block.items.iter().filter_map(Item::wrong_mark) {
         errors.on(mark, "`#[deferred]` in an `impl` goes on a method or an associated function");
     }
-    let is_task = |item: &Item| match item {
-        Item::Function(function) => is_marked(function),
-        Item::Other { attrs, .. } => attrs.iter().any(item::is_ours),
-    };
-    let is_task = |item: &Item| is_task(item) || item.conditional_marks().next().is_some();
-    if !block.items.iter().any(is_task) {
+    let is_mark = |attr: &syn::Attribute| item::is_ours(attr) || item::is_conditional(attr);
+    if !block.items.iter().any(|item| item.attrs().iter().any(is_mark)) {
         errors.on(
             block.impl_token,
             "no method of this `impl` is a task: put `#[deferred]` on those that are, too",

@@ -220,7 +220,8 @@
 //! **A snapshot that stays open keeps vacuum from removing anything** that was deleted since. A
 //! report, a dump, a forgotten `psql`, a prepared transaction, or the slot of a replica that is
 //! gone: each makes leases slower for as long as it lasts. Set
-//! `idle_in_transaction_session_timeout`, run long reports on a replica (without
+//! `idle_in_transaction_session_timeout` (to a second or more: a client keeps a transaction that
+//! has read nothing open for some milliseconds), run long reports on a replica (without
 //! `hot_standby_feedback`), and drop slots that nobody uses.
 //!
 //! # Watching

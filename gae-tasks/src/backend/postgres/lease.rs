@@ -70,6 +70,9 @@ struct Answered {
     isolated: bool,
 }
 
+/// Has the worker ask again at once.
+const AT_ONCE: Answered = Answered { next: Some(Duration::ZERO), isolated: false };
+
 /// Takes what is guessed, or what the last scan has found, if it can be used again, or else what
 /// scans find now.
 async fn take_due(
@@ -87,12 +90,7 @@ async fn take_due(
         if pass.has_taken() && asks_again(request) {
             found(shared, work, request, leasing, look.choice.changes);
             shared.looks.keep(request, look);
-            return Ok(Ok(Answered { next: Some(Duration::ZERO), isolated }));
-        }
-        if leasing.is_full() {
-            let answered = answered(request, &look);
-            shared.looks.keep(request, look);
-            return Ok(Ok(answered));
+            return Ok(Ok(Answered { isolated, ..AT_ONCE }));
         }
     }
     let (mut scans, mut isolated) = (0, false);
@@ -110,10 +108,9 @@ async fn take_due(
         if pass.has_taken() && asks_again(request) {
             found(shared, work, request, leasing, look.choice.changes);
             shared.looks.keep(request, look);
-            return Ok(Ok(Answered { next: Some(Duration::ZERO), isolated }));
+            return Ok(Ok(Answered { isolated, ..AT_ONCE }));
         }
-        let is_enough = leasing.is_full() && !look.is_cheap(request);
-        if !pass.may_go_on() || is_enough || scans >= MOST_SCANS {
+        if !pass.may_go_on() || scans >= MOST_SCANS {
             let mut answered = answered(request, &look);
             // What the worker must be asked about is left to its next lease.
             if pass.leaves_due() || !questions.is_empty() || scans >= MOST_SCANS {
@@ -141,7 +138,7 @@ async fn take_guessed(
         return Ok(None);
     }
     found(shared, work, request, leasing, guess.changes);
-    Ok(Some(Answered { next: Some(Duration::ZERO), isolated: false }))
+    Ok(Some(AT_ONCE))
 }
 
 /// Whether the worker may be told to ask again at once for what is left, so that it need not wait

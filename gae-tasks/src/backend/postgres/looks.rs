@@ -49,7 +49,7 @@ impl Look {
 
     /// Whether every lease can afford such a look. A worker with a clock of its own can: it would
     /// not notice that time passes.
-    pub(super) fn is_cheap(&self, request: &Lease) -> bool {
+    fn is_cheap(&self, request: &Lease) -> bool {
         self.cost < CHEAP || request.now != Now::Storage
     }
 

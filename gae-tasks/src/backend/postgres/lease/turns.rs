@@ -70,7 +70,7 @@ impl<'a> Leasing<'a> {
     }
 
     /// Whether there is no room for another task.
-    pub(super) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.haul.room(Standing::Clear) == 0
     }
 
