@@ -1,6 +1,6 @@
 //! Finds invalid settings of a queue when they are stored, as the setters return no `Result`.
 
-use super::{QueueConfig, RetryConfig};
+use super::{QueueConfig, Rate, RateLimits, RetryConfig};
 use crate::time::readable;
 
 /// The problem of a limit of zero attempts.
@@ -29,7 +29,27 @@ impl QueueConfig {
         if self.own_max_lost_attempts() == Some(0) {
             return Some(format!("has a `max_lost_attempts` of 0: {NO_ATTEMPT}"));
         }
-        self.retry().problem()
+        self.limits().problem().or_else(|| self.retry().problem())
+    }
+}
+
+impl RateLimits {
+    /// What is wrong with these limits, in words that follow the queue's name.
+    fn problem(&self) -> Option<String> {
+        let most = Rate::MAX_PER_SECOND;
+        let is_rate = |rate: Rate| (1..=u64::from(most) * 1_000_000).contains(&rate.micros());
+        if self.rate().is_some_and(|rate| !is_rate(rate)) {
+            return Some(format!(
+                "has a `max_dispatches_per_second` that is not above 0 and at most {most}: pause \
+                 the queue to dispatch nothing, or leave the rate away for no limit"
+            ));
+        }
+        let zero = [
+            ("max_burst_size", self.burst(), "leave it away for the tokens of one second"),
+            ("max_concurrent_dispatches", self.concurrent(), "pause the queue to run nothing"),
+        ];
+        let found = zero.into_iter().find(|(_, value, _)| *value == Some(0));
+        found.map(|(name, _, fix)| format!("has a `{name}` of 0: use 1 or more, or {fix}"))
     }
 }
 
@@ -68,5 +88,13 @@ mod tests {
         );
         let lost = QueueConfig::new().with_max_lost_attempts(0).problem().unwrap();
         assert!(lost.contains("`max_lost_attempts` of 0"), "{lost}");
+        for rate in [0.0, -1.0, f64::NAN, 1e-7, 1_000_001.0, f64::INFINITY] {
+            let problem = QueueConfig::new().with_max_dispatches_per_second(rate).problem();
+            assert!(problem.unwrap().contains("`max_dispatches_per_second`"), "{rate}");
+        }
+        let burst = QueueConfig::new().with_max_burst_size(0).problem().unwrap();
+        assert!(burst.contains("`max_burst_size` of 0"), "{burst}");
+        let concurrent = QueueConfig::new().with_max_concurrent_dispatches(0).problem().unwrap();
+        assert!(concurrent.contains("`max_concurrent_dispatches` of 0"), "{concurrent}");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::RetryConfig;
+use super::rate::{Rate, RateLimits};
 use crate::retention::Retention;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -33,16 +34,22 @@ pub struct QueueConfig {
     retry: Option<RetryConfig>,
     retention: Retention,
     max_lost_attempts: Option<u32>,
+    limits: RateLimits,
 }
 
 impl QueueConfig {
     /// Creates a configuration with no field set.
     pub const fn new() -> Self {
-        Self { retry: None, retention: Retention::new(), max_lost_attempts: None }
+        Self {
+            retry: None,
+            retention: Retention::new(),
+            max_lost_attempts: None,
+            limits: RateLimits::NONE,
+        }
     }
 
     /// Sets how failed tasks are retried; all of these settings are one field.
-    pub fn with_retry(mut self, retry: RetryConfig) -> Self {
+    pub const fn with_retry(mut self, retry: RetryConfig) -> Self {
         self.retry = Some(retry);
         self
     }
@@ -69,6 +76,35 @@ impl QueueConfig {
         self
     }
 
+    /// Sets how many tasks of the queue are dispatched in a second, by all workers together;
+    /// fractions too. Without it there is no limit; on Cloud Tasks, Google's own applies.
+    ///
+    /// The rate is that of a token bucket: each dispatch, retries included, takes a token, and the
+    /// bucket is filled at this rate up to [its size](Self::with_max_burst_size). The rate is
+    /// rounded to a millionth. [`put_queue`](crate::Client::put_queue) refuses a rate that is not
+    /// above zero, or above a million (on Cloud Tasks, 500).
+    pub const fn with_max_dispatches_per_second(mut self, rate: f64) -> Self {
+        self.limits = self.limits.with_rate(Rate::per_second(rate));
+        self
+    }
+
+    /// Sets the size of the token bucket: how many tasks may be dispatched at once after a quiet
+    /// time. Without it, the bucket holds the tokens of one second, at least one. Cloud Tasks
+    /// chooses the size itself and accepts none. [`put_queue`](crate::Client::put_queue) refuses
+    /// zero.
+    pub const fn with_max_burst_size(mut self, tasks: u32) -> Self {
+        self.limits = self.limits.with_burst(tasks);
+        self
+    }
+
+    /// Sets how many tasks of the queue run at a time, in all workers together. Without it there is
+    /// no limit; on Cloud Tasks, Google's own applies. [`put_queue`](crate::Client::put_queue)
+    /// refuses zero.
+    pub const fn with_max_concurrent_dispatches(mut self, tasks: u32) -> Self {
+        self.limits = self.limits.with_concurrent(tasks);
+        self
+    }
+
     /// How failed tasks are retried; [`RetryConfig::new`] by default.
     pub fn retry(&self) -> &RetryConfig {
         self.retry.as_ref().unwrap_or(&RETRY)
@@ -88,6 +124,26 @@ impl QueueConfig {
     /// 5 by default.
     pub fn max_lost_attempts(&self) -> u32 {
         self.max_lost_attempts.unwrap_or(MAX_LOST_ATTEMPTS).max(1)
+    }
+
+    /// How many tasks are dispatched in a second; `None` is unlimited.
+    pub fn max_dispatches_per_second(&self) -> Option<f64> {
+        self.limits.rate().map(Rate::as_per_second)
+    }
+
+    /// The size of the token bucket, if set.
+    pub const fn max_burst_size(&self) -> Option<u32> {
+        self.limits.burst()
+    }
+
+    /// How many tasks run at a time; `None` is unlimited.
+    pub const fn max_concurrent_dispatches(&self) -> Option<u32> {
+        self.limits.concurrent()
+    }
+
+    /// The limits of the queue.
+    pub(crate) const fn limits(&self) -> RateLimits {
+        self.limits
     }
 
     /// The number of lost attempts, if set.
@@ -119,6 +175,7 @@ impl QueueConfig {
         self.retention.dead_letters = other.retention.dead_letters.or(self.retention.dead_letters);
         self.retention.tombstones = other.retention.tombstones.or(self.retention.tombstones);
         self.max_lost_attempts = other.max_lost_attempts.or(self.max_lost_attempts);
+        self.limits = self.limits.merged(other.limits);
         self
     }
 
@@ -164,8 +221,11 @@ mod tests {
         let config =
             QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(second * 5);
         let config = config.with_tombstone_retention(second * 7).with_max_lost_attempts(6);
+        let config = config.with_max_dispatches_per_second(0.5).with_max_burst_size(8);
+        let config = config.with_max_concurrent_dispatches(9);
         assert_eq!(version::encode(&retry).unwrap(), [1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4]);
-        let bytes = [1, 1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4, 1, 5, 0, 1, 7, 0, 1, 6];
+        let mut bytes = vec![1, 1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4, 1, 5, 0, 1, 7, 0, 1, 6];
+        bytes.extend([1, 0xa0, 0xc2, 0x1e, 1, 8, 1, 9]);
         assert_eq!(version::encode(&config).unwrap(), bytes);
     }
 

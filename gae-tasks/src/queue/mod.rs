@@ -1,17 +1,21 @@
 //! Queues: their names, their configuration, and their rules for retries.
 
 mod backoff;
+mod bucket;
 mod check;
 mod config;
 mod name;
+mod rate;
 mod retry;
 mod spread;
 
 #[doc(hidden)]
 pub use backoff::TypeBackoff;
 pub(crate) use backoff::jitter;
+pub(crate) use bucket::Bucket;
 pub(crate) use check::NO_ATTEMPT;
 pub use config::QueueConfig;
 pub use name::QueueName;
+pub(crate) use rate::{Rate, RateLimits};
 pub use retry::{Attempts, RetryConfig};
 pub(crate) use spread::spread;
