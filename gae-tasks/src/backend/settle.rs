@@ -206,6 +206,8 @@ pub struct Swept {
     pub forgotten_tasks: Vec<ForgottenTask>,
     /// Whether more work is left than fitted into one sweep.
     pub more: bool,
+    /// How long the storage would like to rest before the next sweep, where sweeps cost much.
+    pub rest: Duration,
     /// All remaining leases, read while the storage accepted writes. Empty if the storage's own
     /// clock decides which leases are lost.
     pub held: Vec<HeldLease>,

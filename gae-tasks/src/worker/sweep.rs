@@ -1,6 +1,7 @@
 //! The role that sweeps: recovers leases that other workers lost, and deletes old records.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -26,7 +27,7 @@ pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
     background.spawn(report::report(Arc::clone(&crew)));
     background.spawn(async move {
         loop {
-            crew.clock.sleep(sweeper.watch.interval()).await;
+            crew.clock.sleep(sweeper.watch.interval().max(sweeper.rest)).await;
             sweeper.sweep(&crew).await;
         }
     });
@@ -39,6 +40,8 @@ struct Sweeper {
     watch: Watch,
     /// Whether the retention that the client's builder stated is stored.
     is_raised: bool,
+    /// How long the storage would like to rest before the next sweep.
+    rest: Duration,
     failures: u32,
 }
 
@@ -59,7 +62,7 @@ impl Sweeper {
         let asked = crew.clock.monotonic();
         match crew.pull.sweep(request).await {
             Ok(swept) => {
-                self.failures = 0;
+                (self.failures, self.rest) = (0, swept.rest);
                 let has_changed = swept.recovered + swept.forgotten + swept.shortened > 0;
                 // The worker knows which of its own leases it still works on.
                 let of_others =
@@ -78,7 +81,7 @@ impl Sweeper {
                 Some(Sweeping { has_changed, more: swept.more })
             }
             Err(error) => {
-                self.failures = self.failures.saturating_add(1);
+                (self.failures, self.rest) = (self.failures.saturating_add(1), Duration::ZERO);
                 self.watch.missed();
                 // Logged at a falling rate, as sweeps repeat soon.
                 if self.failures.is_power_of_two() {

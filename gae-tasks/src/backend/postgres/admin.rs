@@ -31,11 +31,7 @@ pub(super) async fn run_now(
     shared: Arc<Shared>,
     request: TaskRequest,
 ) -> Result<Result<(), Error>, Fault> {
-    let done = locked::replace_facts(&shared, request.id, request.now, lifecycle::run_now).await?;
-    if done.is_ok() {
-        shared.wake();
-    }
-    Ok(done)
+    locked::replace_facts(&shared, request.id, request.now, lifecycle::run_now).await
 }
 
 pub(super) async fn replay(
@@ -43,11 +39,7 @@ pub(super) async fn replay(
     request: TaskRequest,
 ) -> Result<Result<(), Error>, Fault> {
     let replay = |facts, _, now| lifecycle::replay(facts, now);
-    let done = locked::replace_facts(&shared, request.id, request.now, replay).await?;
-    if done.is_ok() {
-        shared.wake();
-    }
-    Ok(done)
+    locked::replace_facts(&shared, request.id, request.now, replay).await
 }
 
 /// Returns until when the name of a task of this lane is blocked, if the task ends now.

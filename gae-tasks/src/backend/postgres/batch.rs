@@ -71,7 +71,8 @@ impl<'a> Batch<'a> {
             match self.attempt(shared, open.take(), is_careful, chains).await {
                 Ok((answers, receipt, next)) => {
                     if answers.iter().flatten().any(|answer| answer.created) {
-                        shared.wake();
+                        let age = receipt.as_ref().map(|receipt| receipt.begun.elapsed());
+                        shared.wake_late(age.unwrap_or_default());
                     }
                     self.keep_queues(shared, receipt).await;
                     return Ok((answers, next));
@@ -139,7 +140,7 @@ impl<'a> Batch<'a> {
             let insert = within(PATIENCE, insert?.execute(&mut *connection));
             // The next statement is made while the server is busy with this one.
             let (inserted, made) = tokio::join!(insert, async { statement() });
-            (receipt, next) = (Some(inserted?), made);
+            (receipt, next) = (Some(inserted?.after(receipt.as_ref())), made);
         }
         let created = self.tasks.iter().map(|task| Ok(Deferred::new(task.spec.id, true)));
         Ok((created.collect(), receipt))
@@ -162,6 +163,7 @@ impl<'a> Batch<'a> {
             match self.insert_in_time(database, connection, tasks, is_careful).await {
                 Ok((stored, last)) => {
                     answers.extend(stored.into_iter().map(Ok));
+                    let last = last.map(|last| last.after(receipt.as_ref()));
                     receipt = last.or(receipt);
                 }
                 Err(fault) if is_careful && fault.is_of_data() && range.len() == 1 => {

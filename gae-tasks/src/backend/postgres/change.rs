@@ -2,6 +2,7 @@
 //! of change by one statement.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::catalogue::Catalogue;
 use super::database::{Database, at, moment};
 use super::error::Fault;
+use super::floors;
 use super::shared::Shared;
 use super::task::{Task, id, task_columns, unless_zero, uuid, write_errors};
 use super::work::Work;
@@ -169,6 +171,12 @@ impl Changed {
     /// Ends a task for good.
     pub(super) const fn over(task: Task) -> Self {
         Self { task, how: How::Over }
+    }
+
+    /// Returns for how long the task has had its place, if it waits again.
+    pub(super) fn age(&self, now: Timestamp) -> Option<Duration> {
+        let waits = self.how != How::Over && self.task.facts.died.is_none();
+        waits.then(|| floors::age(&self.task.facts, now))
     }
 
     /// Returns what became of the task.

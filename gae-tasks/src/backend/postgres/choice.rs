@@ -24,6 +24,14 @@ pub(super) struct Source {
     pub(super) first: (Timestamp, Uuid),
 }
 
+impl Source {
+    /// Returns the place where the tasks begin.
+    pub(super) fn head(&self) -> Head {
+        let (lane, (due, task)) = (self.lane.id, self.first);
+        Head { lane, rank: self.rank, is_timed: self.is_timed, due, task }
+    }
+}
+
 /// What a worker may take.
 #[derive(Debug, Default)]
 pub(super) struct Choice {

@@ -60,9 +60,17 @@ impl Committed {
         watched.open.iter().map(|(number, _)| *number).collect()
     }
 
-    /// Removes transactions that have ended.
-    pub(super) fn forget(&self, ended: &[(u64, bool)]) {
-        let has_ended = |number: &u64| ended.iter().any(|(ended, _)| ended == number);
-        self.lock().open.retain(|(number, _)| !has_ended(number));
+    /// Removes transactions that have ended; beside each, `ended` says whether it has committed.
+    /// Returns for how long the oldest of those that have committed was watched.
+    pub(super) fn forget(&self, ended: &[(u64, bool)]) -> Option<Duration> {
+        let mut oldest = None;
+        self.lock().open.retain(|(number, since)| {
+            let fate = ended.iter().find(|(ended, _)| ended == number);
+            if fate.is_some_and(|(_, has_committed)| *has_committed) {
+                oldest = oldest.max(Some(since.elapsed()));
+            }
+            fate.is_none()
+        });
+        oldest
     }
 }

@@ -61,10 +61,10 @@ async fn watch(shared: Arc<Shared>) {
                 continue;
             }
         };
-        if ended.iter().any(|(_, has_committed)| *has_committed) {
-            shared.wake();
+        // The tasks have had their places since they were stored.
+        if let Some(age) = shared.committed.forget(&ended) {
+            shared.wake_late(age);
         }
-        shared.committed.forget(&ended);
     }
 }
 

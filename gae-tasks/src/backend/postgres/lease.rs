@@ -13,7 +13,6 @@ use super::choice::Choice;
 use super::error::Fault;
 use super::guess::Guess;
 use super::looks::Look;
-use super::scan::scan;
 use super::shared::Shared;
 use super::work::Work;
 use crate::backend::readers::{Answer, Question};
@@ -133,7 +132,8 @@ async fn take_guessed(
         return Ok(None);
     }
     let epoch = shared.catalogue.epoch_of(work)?;
-    let Some(guess) = shared.guesses.guess(request, epoch) else { return Ok(None) };
+    let Some(mut guess) = shared.guesses.guess(request, epoch) else { return Ok(None) };
+    guess.source.first = shared.floors.raise(epoch, guess.source.head()).place();
     if !leasing.take_one(work, &guess).await? {
         return Ok(None);
     }
@@ -167,7 +167,8 @@ async fn look(
     request: &Lease,
 ) -> Result<(Look, Vec<Question>), Fault> {
     let begun = Instant::now();
-    let scan = scan(&shared.database, work, request.now).await?;
+    let epoch = shared.catalogue.epoch_of(work).ok();
+    let scan = shared.floors.scan(&shared.database, work, epoch, request.now).await?;
     learn::learn(shared, work, request, &scan).await?;
     let (choice, questions) = Choice::new(&shared.catalogue, request, &scan);
     Ok((Look::new(request, choice, scan.now.plus(request.ahead), begun), questions))

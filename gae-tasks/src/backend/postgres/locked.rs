@@ -6,6 +6,7 @@ use super::change;
 use super::commit::commit_change;
 use super::database::{at, moment};
 use super::error::Fault;
+use super::floors;
 use super::remove::{Place, begin, busy, take};
 use super::shared::Shared;
 use super::task::{Task, task_columns, uuid};
@@ -17,8 +18,8 @@ use crate::error::Error;
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
-/// Replaces the facts of a task, which then waits for every reader; `decide` decides from the
-/// facts, whether the task is leased, and the time.
+/// Replaces the facts of a task, which then waits for every reader, and wakes workers; `decide`
+/// decides from the facts, whether the task is leased, and the time.
 ///
 /// # Errors
 /// Besides faults, the inner one: the task is not stored, or the change is refused.
@@ -56,6 +57,7 @@ pub(super) async fn replace_facts(
         let waiting = Task { lane: open, facts, ..task };
         change::write(&shared.database, &mut work, &[&waiting]).await?;
         commit_change(&shared.database, work, &xid, &format!("the task {id}")).await?;
+        shared.wake_late(floors::age(&facts, now));
         return Ok(Ok(()));
     }
 }

@@ -18,6 +18,7 @@ mod epoch;
 mod error;
 mod extend;
 mod fates;
+mod floors;
 mod flush;
 mod guess;
 mod home;

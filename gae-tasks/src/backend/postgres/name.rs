@@ -95,7 +95,8 @@ pub(super) async fn insert(
         if !taken.is_empty() {
             let rows: Vec<_> = taken.iter().map(|place| tasks[*place]).collect();
             let insert = Statement::of(database, now, &rows)?;
-            receipt = Some(insert.execute(connection).await?);
+            let last = insert.execute(connection).await?;
+            receipt = Some(last.after(receipt.as_ref()));
         }
         for place in taken {
             answers[place] = Some(Deferred::new(tasks[place].0.spec.id, true));

@@ -1,7 +1,7 @@
 //! Wake-ups across processes, by LISTEN and NOTIFY.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::SqlStr;
@@ -12,10 +12,12 @@ use tokio::time::{sleep, timeout};
 
 use super::database::Database;
 use super::error::Fault;
+use super::floors::Floors;
 use super::limit::within;
 use super::presence::Presence;
 use crate::log;
 use crate::random;
+use crate::time::micros;
 
 /// The least time between two notifications of a process. Each costs about as much as a flush, so
 /// while many tasks are stored one after the other, a notification is about many of them.
@@ -42,27 +44,35 @@ const WAITS: &str = "SELECT EXISTS (SELECT FROM gae_tasks.waiting)";
 pub(super) struct News {
     ear: Arc<Ear>,
     listens: AtomicBool,
-    /// Signalled when other processes must be notified.
-    telling: Arc<Notify>,
+    telling: Arc<Telling>,
+}
+
+/// What other processes must be notified of.
+#[derive(Debug, Default)]
+struct Telling {
+    /// Signalled when they must be.
+    signal: Notify,
+    /// For how many microseconds tasks have had their places, if they are late.
+    late: AtomicU64,
 }
 
 impl News {
     /// Listens on a connection with the options `listen`, if there are any, on which `presence`
     /// shows that this process lives, and notifies other processes through `database`. The tasks
-    /// run on the calling runtime.
+    /// run on the calling runtime. What is heard wakes workers, and may lower the floors.
     pub(super) fn new(
         database: Arc<Database>,
         listen: Option<PgConnectOptions>,
-        wakeups: watch::Sender<u64>,
+        (wakeups, floors): (watch::Sender<u64>, Arc<Floors>),
         presence: Arc<Presence>,
     ) -> Self {
         // Each schema has a channel; channels of other databases are others.
         let channel = database.schema().trim_matches('"').to_owned();
         let own = format!("{:016x}", random::bits());
-        let telling = Arc::new(Notify::new());
+        let telling = Arc::<Telling>::default();
         let waits = database.sql(WAITS);
         tokio::spawn(tell(database, Arc::clone(&telling), channel.clone(), own.clone()));
-        let ear = Arc::new(Ear { listen, channel, own, waits, wakeups, presence });
+        let ear = Arc::new(Ear { listen, channel, own, waits, wakeups, floors, presence });
         Self { ear, listens: AtomicBool::new(false), telling }
     }
 
@@ -77,7 +87,12 @@ impl News {
 
     /// Notifies other processes that a task may have become due.
     pub(super) fn tell(&self) {
-        self.telling.notify_one();
+        self.telling.signal.notify_one();
+    }
+
+    /// Has the next notification say that tasks have had their places for `age`.
+    pub(super) fn tell_late(&self, age: Duration) {
+        self.telling.late.fetch_max(micros(age).unsigned_abs(), Ordering::Relaxed);
     }
 }
 
@@ -90,6 +105,7 @@ struct Ear {
     /// The [statement](WAITS) for the schema.
     waits: SqlStr,
     wakeups: watch::Sender<u64>,
+    floors: Arc<Floors>,
     presence: Arc<Presence>,
 }
 
@@ -105,6 +121,19 @@ impl Ear {
         self.wakeups.send_modify(|count| *count += 1);
     }
 
+    /// Wakes the workers by what another process says: who it is, and for how long late tasks have
+    /// had their places.
+    fn hear_of(&self, payload: &str) {
+        let (sender, late) = payload.split_once(' ').unwrap_or((payload, ""));
+        if sender == self.own {
+            return;
+        }
+        if let Ok(late) = late.parse::<u64>() {
+            self.floors.late(Duration::from_micros(late));
+        }
+        self.wake();
+    }
+
     /// Listens until the connection is lost.
     async fn hear(&self, options: &PgConnectOptions, pause: &mut Duration) -> Result<(), Fault> {
         let one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
@@ -116,6 +145,7 @@ impl Ear {
         within(PATIENCE, listener.listen(&self.channel)).await?;
         *pause = PAUSES[0];
         // Earlier notifications were missed, but they can only be about tasks that still wait.
+        self.floors.late(Duration::MAX);
         let waits = sqlx::query_scalar(self.waits.clone()).fetch_one(&mut listener);
         if within(PATIENCE, waits).await? {
             self.wake();
@@ -136,8 +166,7 @@ impl Ear {
             };
             match news {
                 Ok(news) => match news? {
-                    Some(news) if news.payload() == self.own => {}
-                    Some(_) => self.wake(),
+                    Some(news) => self.hear_of(news.payload()),
                     None => return Ok(()),
                 },
                 // A network that falls silent reports nothing.
@@ -177,20 +206,24 @@ async fn listen(ear: Arc<Ear>, options: PgConnectOptions) {
 
 /// Notifies other processes, in statements of their own: transactions that notify commit one after
 /// the other, and no task is to wait for that.
-async fn tell(database: Arc<Database>, telling: Arc<Notify>, channel: String, own: String) {
+async fn tell(database: Arc<Database>, telling: Arc<Telling>, channel: String, own: String) {
     loop {
-        telling.notified().await;
+        telling.signal.notified().await;
         let began = Instant::now();
+        let payload = match telling.late.swap(0, Ordering::Relaxed) {
+            0 => own.clone(),
+            late => format!("{own} {late}"),
+        };
         // Calls that store tasks report a database that fails.
-        _ = timeout(PATIENCE, notify(&database, &channel, &own)).await;
+        _ = timeout(PATIENCE, notify(&database, &channel, &payload)).await;
         sleep(INTERVAL.max(began.elapsed().saturating_mul(SHARE - 1))).await;
     }
 }
 
-async fn notify(database: &Database, channel: &str, own: &str) -> Result<(), Fault> {
+async fn notify(database: &Database, channel: &str, payload: &str) -> Result<(), Fault> {
     // Nobody needs to hear of it after a crash, so the commit does not wait for the disk.
     const NOTIFY: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
     let mut connection = database.connection().await?;
-    database.prepared(NOTIFY).bind(channel).bind(own).execute(&mut *connection).await?;
+    database.prepared(NOTIFY).bind(channel).bind(payload).execute(&mut *connection).await?;
     connection.commit().await
 }

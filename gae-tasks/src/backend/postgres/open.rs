@@ -12,6 +12,7 @@ use super::committed::Committed;
 use super::database::Database;
 use super::epoch::Epochs;
 use super::error::Fault;
+use super::floors::Floors;
 use super::guess::Guesses;
 use super::looks::Looks;
 use super::news::News;
@@ -47,13 +48,15 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
     let identity = tables::ensure(&database).await?;
     let wakeups = watch::Sender::new(0);
     let presence = Arc::new(Presence::new(target.is_direct));
-    let news =
-        News::new(Arc::clone(&database), target.listen, wakeups.clone(), Arc::clone(&presence));
+    let floors = Arc::<Floors>::default();
+    let wakers = (wakeups.clone(), Arc::clone(&floors));
+    let news = News::new(Arc::clone(&database), target.listen, wakers, Arc::clone(&presence));
     Ok(Shared {
         database,
         catalogue: Catalogue::new(epochs),
         looks: Looks::default(),
         guesses: Guesses::default(),
+        floors,
         strays: Strays::default(),
         wakeups,
         news,

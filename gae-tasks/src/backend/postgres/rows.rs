@@ -1,5 +1,7 @@
 //! The rows of new tasks: one statement for many.
 
+use std::time::Instant;
+
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{PgConnection, Postgres, Row};
@@ -106,6 +108,15 @@ pub(super) struct Receipt {
     pub(super) xid: String,
     /// The count of changes of queues.
     pub(super) queue_changes: i64,
+    /// When the first statement of the transaction began, at which tasks get their places.
+    pub(super) begun: Instant,
+}
+
+impl Receipt {
+    /// Returns the receipt of a transaction in which `earlier` was the last statement before.
+    pub(super) fn after(self, earlier: Option<&Self>) -> Self {
+        Self { begun: earlier.map_or(self.begun, |earlier| earlier.begun), ..self }
+    }
 }
 
 /// A statement that stores tasks.
@@ -138,8 +149,9 @@ impl<'q> Statement<'q> {
 
     /// Stores the tasks.
     pub(super) async fn execute(self, connection: &mut PgConnection) -> Result<Receipt, Fault> {
+        let begun = Instant::now();
         let row = self.0.fetch_one(connection).await?;
-        Ok(Receipt { xid: row.try_get(0)?, queue_changes: row.try_get(1)? })
+        Ok(Receipt { xid: row.try_get(0)?, queue_changes: row.try_get(1)?, begun })
     }
 }
 

@@ -30,9 +30,9 @@ pub(super) async fn settle(shared: Arc<Shared>, request: Settle) -> Result<Vec<S
     let may_be_done = settling.record_done(&shared).await?;
     settling.record(&shared, may_be_done).await?;
     settling.record_locked(&shared, may_be_done).await?;
-    let settled = settling.answers();
+    let (age, settled) = (settling.age, settling.answers());
     if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
-        shared.wake();
+        shared.wake_late(age);
     }
     Ok(settled)
 }
@@ -46,6 +46,8 @@ struct Settling<'a> {
     answers: HashMap<LeaseRef, Settled>,
     /// The leases that are held and whose tasks others have locked.
     locked: Vec<LeaseRef>,
+    /// For how long the tasks that wait again have had their places, at most.
+    age: Duration,
 }
 
 impl<'a> Settling<'a> {
@@ -55,7 +57,8 @@ impl<'a> Settling<'a> {
             settlements.entry(settlement.lease).or_insert(settlement);
         }
         let leases = request.settlements.iter().map(|settlement| settlement.lease).collect();
-        Self { now: request.now, settlements, leases, answers: HashMap::new(), locked: Vec::new() }
+        let (answers, locked, age) = (HashMap::new(), Vec::new(), Duration::ZERO);
+        Self { now: request.now, settlements, leases, answers, locked, age }
     }
 
     /// Records tasks that are done and have no name. Returns whether a try may have been carried
@@ -111,6 +114,7 @@ impl<'a> Settling<'a> {
                 Ok(recorded) => {
                     self.answers.extend(recorded.answers);
                     self.locked.extend(recorded.locked);
+                    self.age = self.age.max(recorded.age);
                 }
                 Err(fault) if fault.is_of_data() && batch.len() > 1 => {
                     batches.extend(batch.into_iter().map(|settlement| vec![settlement]));

@@ -1,6 +1,7 @@
 //! What the operations of a backend share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
@@ -9,6 +10,7 @@ use super::catalogue::Catalogue;
 use super::committed::Committed;
 use super::database::Database;
 use super::error::Fault;
+use super::floors::{Floors, LATE};
 use super::guess::Guesses;
 use super::looks::Looks;
 use super::news::News;
@@ -23,6 +25,7 @@ pub(super) struct Shared {
     pub(super) catalogue: Catalogue,
     pub(super) looks: Looks,
     pub(super) guesses: Guesses,
+    pub(super) floors: Arc<Floors>,
     pub(super) strays: Strays,
     /// Changes whenever a task may have become due.
     pub(super) wakeups: watch::Sender<u64>,
@@ -43,8 +46,24 @@ impl Shared {
     /// Wakes the workers of this process, because a task may have become due, and notifies other
     /// processes.
     pub(super) fn wake(&self) {
-        self.wakeups.send_modify(|count| *count += 1);
+        self.wake_here();
         self.news.tell();
+    }
+
+    /// As [`wake`](Self::wake), where tasks have had their places for `age` before others can see
+    /// them.
+    pub(super) fn wake_late(&self, age: Duration) {
+        if age > LATE {
+            self.floors.late(age);
+            self.news.tell_late(age);
+        }
+        self.wake();
+    }
+
+    /// Wakes the workers of this process, because a sweep has found tasks that others did not tell
+    /// of.
+    pub(super) fn wake_here(&self) {
+        self.wakeups.send_modify(|count| *count += 1);
     }
 
     /// Does `work`; a fault becomes an error that names the database and says why no connection was

@@ -2,6 +2,7 @@
 //! but a row can be lost.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
@@ -22,6 +23,12 @@ macro_rules! has_place {
     };
 }
 
+/// A look that takes longer has read past many rows that an old snapshot keeps.
+const LONG: Duration = Duration::from_millis(250);
+
+/// Such looks take at most this part of the time.
+const SHARE: u32 = 50;
+
 /// Looks at all tasks, some with each sweep.
 #[derive(Debug, Default)]
 pub(super) struct Strays(Mutex<Round>);
@@ -32,11 +39,29 @@ pub(super) struct Strays(Mutex<Round>);
 struct Round {
     /// The last task that was looked at, and the last task of the round.
     at: Option<(Uuid, Uuid)>,
+    /// Until when nobody looks.
+    rests: Option<Instant>,
 }
 
 impl Strays {
-    /// Returns the stray tasks among those looked at next.
+    /// Returns the stray tasks among those looked at next; none while a long look is followed by
+    /// its rest.
     pub(super) async fn look(
+        &self,
+        database: &Database,
+        connection: &mut PgConnection,
+    ) -> Result<Vec<Uuid>, Fault> {
+        let begun = Instant::now();
+        if self.round().rests.is_some_and(|until| begun < until) {
+            return Ok(Vec::new());
+        }
+        let found = self.look_on(database, connection).await?;
+        let took = begun.elapsed();
+        self.round().rests = (took > LONG).then(|| begun + took.saturating_mul(SHARE));
+        Ok(found)
+    }
+
+    async fn look_on(
         &self,
         database: &Database,
         connection: &mut PgConnection,

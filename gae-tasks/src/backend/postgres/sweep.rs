@@ -8,18 +8,30 @@ mod pauses;
 mod queues;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::error::Fault;
-use super::scan::scan;
 use super::shared::Shared;
 use crate::backend::{Sweep, Swept};
 use crate::time::Timestamp;
 
+/// Where sweeps read past many rows that an old snapshot keeps, they take at most this part of the
+/// time.
+const SHARE: u32 = 10;
+
+/// The longest pause that they ask for: the tasks of a worker that is gone wait as well.
+const LONGEST: Duration = Duration::from_secs(5);
+
 pub(super) async fn sweep(shared: Arc<Shared>, request: Sweep) -> Result<Swept, Fault> {
-    let swept = sweep_once(&shared, &request).await;
-    if swept.is_err() {
+    let begun = Instant::now();
+    let mut swept = sweep_once(&shared, &request).await;
+    match &mut swept {
+        Ok(swept) if shared.floors.are_used() => {
+            swept.rest = begun.elapsed().saturating_mul(SHARE - 1).min(LONGEST);
+        }
+        Ok(_) => {}
         // Others may have been unable to lock and to renew.
-        shared.presence.disturb();
+        Err(_) => shared.presence.disturb(),
     }
     swept
 }
@@ -40,7 +52,10 @@ async fn sweep_once(shared: &Shared, request: &Sweep) -> Result<Swept, Fault> {
     swept.forgotten = dead.tasks.len() as u64 + names;
     swept.forgotten_tasks = dead.tasks;
     swept.held = held::held(&shared.database).await?;
-    if swept.recovered > 0 || swept.shortened > 0 {
+    if swept.recovered > 0 {
+        // They are marked now, and wait where floors are not looked for.
+        shared.wake_late(Duration::MAX);
+    } else if swept.shortened > 0 {
         shared.wake();
     }
     Ok(swept)
@@ -49,7 +64,12 @@ async fn sweep_once(shared: &Shared, request: &Sweep) -> Result<Swept, Fault> {
 /// Reads the time and the queues, and restores queues in which tasks wait.
 async fn look(shared: &Shared, request: &Sweep) -> Result<Timestamp, Fault> {
     let mut connection = shared.database.connection().await?;
-    let scan = scan(&shared.database, &mut connection, request.now).await?;
+    let epoch = shared.catalogue.epoch_of(&connection).ok();
+    let survey = shared.floors.survey(&shared.database, &mut connection, epoch, request.now);
+    let (scan, has_late) = survey.await?;
+    if has_late {
+        shared.wake_here();
+    }
     shared.catalogue.refresh_queues(&shared.database, &mut connection, scan.changes).await?;
     queues::restore(shared, &mut connection, &scan).await?;
     connection.commit().await?;

@@ -10,5 +10,7 @@ mod moved;
 mod presence;
 mod rows;
 mod rules;
+mod snapshot;
+mod snapshot_late;
 mod stage;
 mod workers;

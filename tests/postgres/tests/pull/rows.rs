@@ -55,7 +55,7 @@ async fn connections(stage: &Stage) -> Vec<i32> {
 
 /// Does `work` with a backend of its own, whose connections have written what they counted when
 /// this returns.
-async fn with_another(stage: &Stage, work: impl AsyncFnOnce(&Postgres)) {
+pub(crate) async fn with_another(stage: &Stage, work: impl AsyncFnOnce(&Postgres)) {
     let before = connections(stage).await;
     let other = Postgres::open(&stage.database.url()).await.expect("it opens");
     work(&other).await;

@@ -1,6 +1,7 @@
 //! Outcomes of all sorts, by one transaction.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::backend::lifecycle::{self, Ended};
 use crate::backend::postgres::change::{self, Changed, NoLane};
@@ -21,6 +22,8 @@ pub(super) struct Recorded {
     pub(super) answers: HashMap<LeaseRef, Settled>,
     /// The leases that are held and whose tasks others have locked: nothing was recorded of them.
     pub(super) locked: Vec<LeaseRef>,
+    /// For how long the tasks that wait again have had their places, at most.
+    pub(super) age: Duration,
 }
 
 /// Why nothing was recorded.
@@ -74,7 +77,9 @@ async fn record_once(
     let begun = change::begin(shared, &mut work, now).await?;
     let found = Found::new(shared, &mut work, settlements, may_be_done).await?;
     let epoch = shared.catalogue.epoch_of(&work)?;
-    let (recorded, changed) = found.decide(shared, settlements, begun.now)?;
+    let (mut recorded, changed) = found.decide(shared, settlements, begun.now)?;
+    let ages = changed.iter().filter_map(|changed| changed.age(begun.now));
+    recorded.age = ages.max().unwrap_or_default();
     // The lanes of tasks that were refused are those of this server.
     if shared.catalogue.epoch() != epoch {
         return Err(Failed::By(Fault::Moved));
