@@ -219,10 +219,19 @@
 //!
 //! **A snapshot that stays open keeps vacuum from removing anything** that was deleted since. A
 //! report, a dump, a forgotten `psql`, a prepared transaction, or the slot of a replica that is
-//! gone: each makes leases slower for as long as it lasts. Set
-//! `idle_in_transaction_session_timeout` (to a second or more: a client keeps a transaction that
-//! has read nothing open for some milliseconds), run long reports on a replica (without
-//! `hot_standby_feedback`), and drop slots that nobody uses.
+//! gone: each lets the tables grow for as long as it lasts. Workers notice how much of the order of
+//! waiting tasks is gone, and begin to look behind it. A task that comes to wait further ahead is
+//! found all the same: one that is released, replayed, run by hand or recovered, and one whose
+//! transaction was open for long. Whoever puts it there tells all workers that
+//! [listen](#wake-ups). Where nobody tells, because a process was killed just then or workers do
+//! not listen, the next sweep finds the task: within a second, or, where sweeps take longer than 50
+//! milliseconds, within ten times of that, and at most 5 seconds more than one takes. Later tasks
+//! may start before it. The tasks of [dead workers](#when-a-worker-dies) may have to wait for the
+//! end of their leases then, and for some sweeps.
+//!
+//! So do not let it last for hours. Set `idle_in_transaction_session_timeout` (to a second or more:
+//! a client keeps a transaction that has read nothing open for some milliseconds), run long reports
+//! on a replica (without `hot_standby_feedback`), and drop slots that nobody uses.
 //!
 //! # Watching
 //!
