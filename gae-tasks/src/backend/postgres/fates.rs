@@ -75,6 +75,7 @@ async fn ended(shared: &Shared, open: &[u64]) -> Result<Vec<(u64, bool)>, Fault>
     let numbers: Vec<_> = open.iter().map(u64::to_string).collect();
     let mut connection = shared.database.connection().await?;
     let rows = shared.database.prepared(FATES).bind(numbers).fetch_all(&mut *connection).await?;
+    connection.commit().await?;
     let mut ended = Vec::new();
     for row in &rows {
         let (number, fate): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);

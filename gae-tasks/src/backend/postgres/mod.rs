@@ -23,6 +23,7 @@ mod flush;
 mod guess;
 mod home;
 mod in_tx;
+mod kept;
 mod lane;
 mod lease;
 mod limit;

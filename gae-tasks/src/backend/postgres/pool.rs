@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Row, raw_sql};
 use tokio::time::timeout;
 
 use super::epoch::{Epochs, started};
 use super::error::Fault;
+use super::kept::{Free, Kept};
 use super::limit::within;
 
 /// How long a call waits for a connection.
@@ -29,6 +30,30 @@ pub(super) struct Pool {
     options: PgConnectOptions,
     place: String,
     suspicion: Arc<Suspicion>,
+    kept: Arc<Kept<PoolConnection<Postgres>>>,
+}
+
+/// A connection of a pool.
+pub(super) struct Taken {
+    pub(super) connection: PoolConnection<Postgres>,
+    /// Since when it is not in the driver's pool.
+    had: Instant,
+    kept: Arc<Kept<PoolConnection<Postgres>>>,
+}
+
+impl Taken {
+    /// Gives the connection back, for the next call. Everything that was asked on it was answered.
+    pub(super) fn give_back(self) {
+        let Self { connection, had, kept } = self;
+        // The driver asks these whether they live.
+        drop(kept.keep(connection, had, Instant::now()));
+    }
+}
+
+impl fmt::Debug for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Taken").field("had", &self.had).finish_non_exhaustive()
+    }
 }
 
 impl Pool {
@@ -51,10 +76,10 @@ impl Pool {
             })
             .before_acquire(move |connection, meta| {
                 let judge = Arc::clone(&judge);
-                Box::pin(async move { judge.admits(connection, meta).await })
+                Box::pin(async move { judge.admits(connection, meta.age, meta.idle_for).await })
             })
             .connect_lazy_with(options.clone());
-        Self { pool, options, place, suspicion }
+        Self { pool, options, place, suspicion, kept: Arc::new(Kept::new()) }
     }
 
     pub(super) fn place(&self) -> &str {
@@ -65,8 +90,21 @@ impl Pool {
         &self.options
     }
 
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
-        self.pool.acquire().await
+    pub(super) async fn acquire(&self) -> Result<Taken, sqlx::Error> {
+        let taken = |connection, had| Taken { connection, had, kept: Arc::clone(&self.kept) };
+        let _waiting = loop {
+            let Free { mut connection, had, since } = match self.kept.take() {
+                Ok(free) => free,
+                Err(waiting) => break waiting,
+            };
+            // It was not made before it was had, so it is at most suspected in vain.
+            let admitted = self.suspicion.admits(&mut connection, had.elapsed(), since.elapsed());
+            if matches!(admitted.await, Ok(true)) {
+                return Ok(taken(connection, had));
+            }
+            connection.close_on_drop();
+        };
+        Ok(taken(self.pool.acquire().await?, Instant::now()))
     }
 
     /// Has the connections that there are checked before they are used again.
@@ -86,6 +124,13 @@ impl Pool {
                 fault
             }
         }
+    }
+}
+
+impl Drop for Pool {
+    /// The driver cannot take connections back where no runtime is left.
+    fn drop(&mut self) {
+        self.kept.take_all().into_iter().for_each(|connection| drop(connection.leak()));
     }
 }
 
@@ -143,12 +188,13 @@ impl Suspicion {
     async fn admits(
         &self,
         connection: &mut PgConnection,
-        meta: PoolConnectionMetadata,
+        age: Duration,
+        idle_for: Duration,
     ) -> Result<bool, sqlx::Error> {
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
         let is_suspect =
-            since.is_some_and(|since| since.elapsed() < SUSPICIOUS && meta.age >= since.elapsed());
-        if !is_suspect && meta.idle_for <= IDLE {
+            since.is_some_and(|since| since.elapsed() < SUSPICIOUS && age >= since.elapsed());
+        if !is_suspect && idle_for <= IDLE {
             return Ok(true);
         }
         let admitted = timeout(Duration::from_secs(5), self.is_current(connection)).await;

@@ -77,6 +77,19 @@ macro_rules! given_plain {
 }
 pub(super) use given_plain;
 
+/// The same for one plain task by [`bind_one`]: nothing is unpacked and put aside.
+macro_rules! given_one {
+    () => {
+        concat!(
+            "m AS MATERIALIZED (SELECT ",
+            moment!(),
+            " AS now), given AS NOT MATERIALIZED (SELECT $2::uuid AS id, $3::bigint AS lane, \
+             $4::bytea AS payload, m.now FROM m)"
+        )
+    };
+}
+pub(super) use given_one;
+
 /// The query parts that store the plain tasks of `$from`, whose table is `g`. None of them may be
 /// stored already: looking for that would cost a fifth of the time.
 macro_rules! stored_plain {
@@ -97,6 +110,14 @@ pub(super) use stored_plain;
 const INSERT_PLAIN: &str = concat!(
     "WITH ",
     given_plain!(),
+    ", ",
+    stored_plain!("FROM given g"),
+    " SELECT pg_current_xact_id()::text, (SELECT queue_changes FROM gae_tasks.version)"
+);
+
+const INSERT_ONE: &str = concat!(
+    "WITH ",
+    given_one!(),
     ", ",
     stored_plain!("FROM given g"),
     " SELECT pg_current_xact_id()::text, (SELECT queue_changes FROM gae_tasks.version)"
@@ -144,7 +165,10 @@ impl<'q> Statement<'q> {
         if !tasks.iter().all(|(task, _)| is_plain(task)) {
             return Self::of(database, now, tasks);
         }
-        Ok(Self(bind_plain(database.prepared(INSERT_PLAIN), now, tasks.iter().copied())))
+        Ok(Self(match *tasks {
+            [one] => bind_one(database.prepared(INSERT_ONE), now, one),
+            _ => bind_plain(database.prepared(INSERT_PLAIN), now, tasks.iter().copied()),
+        }))
     }
 
     /// Stores the tasks.
@@ -170,6 +194,19 @@ where
         .bind(tasks.clone().map(|(task, _)| uuid(task.spec.id)).collect::<Vec<_>>())
         .bind(tasks.clone().map(|(_, lane)| lane).collect::<Vec<_>>())
         .bind(tasks.map(payload).collect::<Vec<_>>())
+}
+
+/// Binds the moment and a plain task with its lane to the same arguments.
+pub(super) fn bind_one<'a, 'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    now: Now,
+    (task, lane): (&'a NewTask, i64),
+) -> Query<'q, Postgres, PgArguments>
+where
+    'a: 'q,
+{
+    let payload: &'a [u8] = &task.payload;
+    query.bind(at(now)).bind(uuid(task.spec.id)).bind(lane).bind(payload)
 }
 
 /// Whether a task is due at once and has nothing but a payload.

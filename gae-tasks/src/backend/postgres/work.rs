@@ -3,14 +3,14 @@
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgRow;
-use sqlx::{Connection, PgConnection, Postgres, Row};
+use sqlx::{Connection, PgConnection, Row};
 use tokio::runtime::Handle;
 
 use super::epoch::Epoch;
 use super::error::Fault;
 use super::limit::within;
+use super::pool::Taken;
 
 /// How long the end of a transaction may take before its connection is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,8 +26,8 @@ const LONG: Duration = Duration::from_secs(1);
 /// A connection. Its transaction, if one is open, is rolled back unless it is committed.
 #[derive(Debug)]
 pub(super) struct Work {
-    /// `None` only while it is dropped.
-    connection: Option<PoolConnection<Postgres>>,
+    /// `None` only while it ends.
+    connection: Option<Taken>,
     is_open: bool,
     /// Whether the connection is closed once this is dropped.
     is_given_up: bool,
@@ -38,7 +38,7 @@ pub(super) struct Work {
 
 impl Work {
     /// Works without a transaction, on the server that started at this time.
-    pub(super) fn new(connection: PoolConnection<Postgres>, server: Option<i64>) -> Self {
+    pub(super) fn new(connection: Taken, server: Option<i64>) -> Self {
         let (connection, begun) = (Some(connection), Instant::now());
         Self { connection, is_open: false, is_given_up: false, begun, server }
     }
@@ -46,7 +46,7 @@ impl Work {
     /// Begins a transaction, by the statements `text`. If they return when the server started, that
     /// counts, and is returned.
     pub(super) async fn begin(
-        connection: PoolConnection<Postgres>,
+        connection: Taken,
         server: Option<i64>,
         text: &'static str,
     ) -> Result<(Self, Option<i64>), Fault> {
@@ -65,11 +65,18 @@ impl Work {
         self.server == epoch.started
     }
 
-    /// Commits the transaction, if one is open.
+    /// Commits the transaction, if one is open. The connection is there for the next call at once:
+    /// whoever ends its work so has waited for all answers.
     pub(super) async fn commit(mut self) -> Result<(), Fault> {
         if self.is_open {
             self.execute("COMMIT", PATIENCE).await?;
             self.is_open = false;
+        }
+        if !self.is_given_up
+            && self.begun.elapsed() < LONG
+            && let Some(connection) = self.connection.take()
+        {
+            connection.give_back();
         }
         Ok(())
     }
@@ -96,15 +103,15 @@ impl Work {
     /// state it is.
     pub(super) fn give_up(&mut self) {
         (self.is_open, self.is_given_up) = (false, true);
-        if let Some(connection) = &mut self.connection {
-            connection.close_on_drop();
+        if let Some(taken) = &mut self.connection {
+            taken.connection.close_on_drop();
         }
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
+        let Some(Taken { mut connection, .. }) = self.connection.take() else { return };
         if !self.is_open && (self.is_given_up || self.begun.elapsed() < LONG) {
             return;
         }
@@ -129,13 +136,13 @@ impl Deref for Work {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        self.connection.as_ref().expect("only `drop` takes the connection")
+        &self.connection.as_ref().expect("only the end takes the connection").connection
     }
 }
 
 impl DerefMut for Work {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        self.connection.as_mut().expect("only `drop` takes the connection")
+        &mut self.connection.as_mut().expect("only the end takes the connection").connection
     }
 }
 

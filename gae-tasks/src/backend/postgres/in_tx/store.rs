@@ -8,7 +8,7 @@ use crate::backend::home::{PostgresSchema, Prepared};
 use crate::backend::postgres::database::moment;
 use crate::backend::postgres::epoch::started;
 use crate::backend::postgres::rows::{
-    Rows, bind_plain, given, given_plain, is_plain, stored, stored_plain,
+    Rows, bind_one, bind_plain, given, given_one, given_plain, is_plain, stored, stored_plain,
 };
 use crate::backend::transaction::StoreInTx;
 use crate::error::Error;
@@ -44,6 +44,13 @@ const STORE_PLAIN: &str = store!(
     "$5",
     "$6",
     given_plain!(),
+    stored_plain!("FROM given g CROSS JOIN here WHERE here.is_same")
+);
+
+const STORE_ONE: &str = store!(
+    "$5",
+    "$6",
+    given_one!(),
     stored_plain!("FROM given g CROSS JOIN here WHERE here.is_same")
 );
 
@@ -106,11 +113,14 @@ async fn write(
     now: Now,
 ) -> Result<Result<Written, sqlx::Error>, Error> {
     let tasks = prepared.tasks.iter().map(|(task, lane)| (task, *lane));
-    let query = if tasks.clone().all(|(task, _)| is_plain(task)) {
-        bind_plain(query(schema, STORE_PLAIN), now, tasks)
-    } else {
-        let rows = Rows::of(tasks).map_err(|fault| fault.at(schema.place()))?;
-        rows.bind(query(schema, STORE), now)
+    let are_plain = tasks.clone().all(|(task, _)| is_plain(task));
+    let query = match prepared.tasks.as_slice() {
+        [(task, lane)] if are_plain => bind_one(query(schema, STORE_ONE), now, (task, *lane)),
+        _ if are_plain => bind_plain(query(schema, STORE_PLAIN), now, tasks),
+        _ => {
+            let rows = Rows::of(tasks).map_err(|fault| fault.at(schema.place()))?;
+            rows.bind(query(schema, STORE), now)
+        }
     };
     let query = query.bind(schema.identity()).bind(prepared.server);
     let read = |row: sqlx::postgres::PgRow| {
