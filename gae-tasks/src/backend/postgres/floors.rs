@@ -25,8 +25,8 @@ use crate::backend::Standing;
 use crate::backend::lifecycle::Facts;
 use crate::time::{Now, Timestamp};
 
-/// From when on a task that is committed is late: half of the slack that floors leave, as statements
-/// take time to begin and to be answered.
+/// A task that is committed so long after it got its place is late: half of the slack that floors
+/// leave, as statements take time to begin and to be answered.
 pub(super) const LATE: Duration = Duration::from_millis(50);
 
 /// Where leases begin to look for what waits.

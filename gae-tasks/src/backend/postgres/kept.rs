@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn few_connections_are_kept_and_none_for_long() {
         let (kept, now) = (Kept::new(), Instant::now());
-        for connection in 1..=4 {
+        for connection in 1..=4_u8 {
             assert!(kept.keep(connection, now, now + SECOND * u32::from(connection)).is_empty());
         }
         assert_eq!(kept.keep(5, now, now + SECOND * 5), [5]);
