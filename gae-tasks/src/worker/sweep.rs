@@ -27,7 +27,7 @@ pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
     background.spawn(report::report(Arc::clone(&crew)));
     background.spawn(async move {
         loop {
-            crew.clock.sleep(sweeper.watch.interval().max(sweeper.rest)).await;
+            crew.clock.sleep(sweeper.pause()).await;
             sweeper.sweep(&crew).await;
         }
     });
@@ -46,6 +46,11 @@ struct Sweeper {
 }
 
 impl Sweeper {
+    /// Returns the time until the next sweep.
+    fn pause(&self) -> Duration {
+        self.watch.interval().max(self.rest)
+    }
+
     /// Sweeps until there is nothing left to do.
     async fn sweep(&mut self, crew: &Arc<Crew>) {
         self.raise_retention(crew).await;
@@ -142,4 +147,17 @@ struct Sweeping {
     has_changed: bool,
     /// Whether more is left to do.
     more: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_has_the_rest_that_it_asks_for() {
+        let usual = Watch::default().interval();
+        for (rest, pause) in [(Duration::ZERO, usual), (usual / 2, usual), (usual * 5, usual * 5)] {
+            assert_eq!(Sweeper { rest, ..Sweeper::default() }.pause(), pause);
+        }
+    }
 }

@@ -35,7 +35,7 @@ pub(super) fn join(
 ) -> Result<oneshot::Receiver<Stored>, Brought> {
     let tasks = &brought.1;
     let has_names = tasks.iter().any(|task| task.spec.name.is_some());
-    if tasks.is_empty() || tasks.len() > SMALL.0 || bytes(tasks) > SMALL.1 || has_names {
+    if tasks.is_empty() || !is_small(tasks) || has_names {
         return Err(brought);
     }
     let (answer, receiver) = oneshot::channel();
@@ -45,6 +45,11 @@ pub(super) fn join(
         runtime.spawn(flush(Turn { shared: Arc::clone(shared), is_over: false }));
     }
     Ok(receiver)
+}
+
+/// Whether tasks are few enough to be stored together with those of others.
+pub(super) fn is_small(tasks: &[NewTask]) -> bool {
+    tasks.len() <= SMALL.0 && bytes(tasks) <= SMALL.1
 }
 
 /// One of the flushes that run.

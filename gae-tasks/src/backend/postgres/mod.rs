@@ -193,7 +193,8 @@ impl Postgres {
     /// of the backend; returns the request if that is not possible.
     fn join(&self, request: Enqueue) -> Result<BackendFuture<'static, Answers>, Enqueue> {
         let Enqueue { now, tasks, .. } = request;
-        if self.shared.catalogue.known_lanes_of(&tasks).is_none() {
+        let is_prepared = || self.shared.catalogue.known_lanes_of(&tasks).is_some();
+        if !flush::is_small(&tasks) || !is_prepared() {
             return Err(Enqueue::new(now, tasks));
         }
         let brought: Brought = (now, tasks);

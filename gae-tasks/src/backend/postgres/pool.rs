@@ -97,7 +97,7 @@ impl Pool {
                 Ok(free) => free,
                 Err(waiting) => break waiting,
             };
-            // It was not made before it was had, so it is at most suspected in vain.
+            // One that was had after a suspicion began was checked then.
             let admitted = self.suspicion.admits(&mut connection, had.elapsed(), since.elapsed());
             if matches!(admitted.await, Ok(true)) {
                 return Ok(taken(connection, had));
