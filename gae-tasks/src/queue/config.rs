@@ -108,10 +108,10 @@ impl QueueConfig {
         self
     }
 
-    /// Sets what one step of [priority](crate::Defer::priority) is worth: a task stands in the order
-    /// of the queue as if it had been due this much earlier for each; 30 seconds by default. It
-    /// counts for tasks that wait already, too. [`put_queue`](crate::Client::put_queue) refuses less
-    /// than a microsecond. Not supported on Cloud Tasks, which has no priorities.
+    /// Sets what one step of [priority](crate::Defer::priority) is worth: a task stands in the
+    /// order of the queue as if it had been due this much earlier for each; 30 seconds by default.
+    /// It counts for tasks that wait already, too. [`put_queue`](crate::Client::put_queue) refuses
+    /// less than a microsecond. Not supported on Cloud Tasks, which has no priorities.
     pub const fn with_priority_step(mut self, step: Duration) -> Self {
         self.priority_step = Some(step);
         self

@@ -32,9 +32,9 @@ pub(super) const PUT_QUEUE: &str =
 /// Creates a lane, and returns its number and turn.
 pub(super) const MAKE_LANE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, \
                                     refusers, priority, turn) SELECT next, ?1, ?2, ?3, ?4, ?5, \
-                                    ?6, coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = \
-                                    ?1), next) FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM \
-                                    gae_tasks_lane) WHERE true RETURNING id, turn";
+                                    ?6, coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue \
+                                    = ?1), next) FROM (SELECT coalesce(max(id), 0) + 1 AS next \
+                                    FROM gae_tasks_lane) WHERE true RETURNING id, turn";
 
 /// The lanes and queues in memory.
 #[derive(Debug, Default)]
