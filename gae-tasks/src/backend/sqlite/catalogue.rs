@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
-use super::lane::{Lane, Runnable, Served};
+use super::lane::{Lane, Runnable, Served, Sort};
 use super::lane_row::names_of_lane;
 use super::queue_row::queue;
 use super::schemas::Schemas;
@@ -22,7 +22,7 @@ use crate::backend::readers::KnownReaders;
 use crate::backend::refusers::Refusers;
 use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Kind, Route, Shape, TaskSpec};
+use crate::task::{Kind, Route, TaskSpec};
 use crate::version::Unread;
 
 /// Stores a queue.
@@ -193,50 +193,36 @@ impl Catalogue {
         version: u8,
     ) -> Result<i64, Fault> {
         let TaskSpec { queue, kind, shape, priority, .. } = &task.spec;
-        let known = self.find(queue, kind, *shape, version, *priority, Refusers::NONE);
+        let (shape, priority, refusers) = (*shape, *priority, Refusers::NONE);
+        let sort = Sort { shape, version, priority, refusers };
+        let known = self.find(queue, kind, &sort);
         self.ensure_queue(connection, queue)?;
         match known {
             Some(id) => Ok(id),
-            None => {
-                let route = Route::new(kind.clone(), *shape);
-                self.make(connection, queue.clone(), route, version, *priority, Refusers::NONE)
-            }
+            None => self.make(connection, queue, kind, sort),
         }
     }
 
-    fn find(
-        &self,
-        queue: &QueueName,
-        kind: &Kind,
-        shape: Shape,
-        version: u8,
-        priority: i8,
-        refusers: Refusers,
-    ) -> Option<i64> {
-        let is_meant = |lane: &&Arc<Lane>| {
-            lane.route.shape() == shape
-                && lane.version == version
-                && lane.priority == priority
-                && lane.refusers == refusers
-        };
-        Some(self.by_name.get(queue)?.get(kind)?.iter().find(is_meant)?.id)
+    fn find(&self, queue: &QueueName, kind: &Kind, sort: &Sort) -> Option<i64> {
+        Some(self.by_name.get(queue)?.get(kind)?.iter().find(|lane| lane.is_of_sort(sort))?.id)
     }
 
     /// Creates a lane that is missing.
     fn make(
         &mut self,
         connection: &Connection,
-        queue: QueueName,
-        route: Route,
-        version: u8,
-        priority: i8,
-        refusers: Refusers,
+        queue: &QueueName,
+        kind: &Kind,
+        sort: Sort,
     ) -> Result<i64, Fault> {
-        let (kind, shape) = (route.kind().as_str(), route.shape().to_bits().cast_signed());
-        let values = params![queue.as_str(), kind, shape, version, refusers.to_bytes(), priority];
+        let Sort { shape, version, priority, refusers } = sort;
+        let bits = shape.to_bits().cast_signed();
+        let values =
+            params![queue.as_str(), kind.as_str(), bits, version, refusers.to_bytes(), priority];
         let (id, turn) = connection
             .prepare_cached(MAKE_LANE)?
             .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (queue, route) = (queue.clone(), Route::new(kind.clone(), shape));
         self.know(Lane { id, queue, route, version, priority, turn, refusers });
         Ok(id)
     }
@@ -257,12 +243,10 @@ impl Catalogue {
         let Some(of) = self.lane(lane).filter(|of| of.refusers != refusers).cloned() else {
             return Ok(lane);
         };
-        let Lane { queue, route, version, priority, .. } = &*of;
-        match self.find(queue, route.kind(), route.shape(), *version, *priority, refusers) {
+        let sort = Sort { refusers, ..of.sort() };
+        match self.find(&of.queue, of.route.kind(), &sort) {
             Some(id) => Ok(id),
-            None => {
-                self.make(connection, queue.clone(), route.clone(), *version, *priority, refusers)
-            }
+            None => self.make(connection, &of.queue, of.route.kind(), sort),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::backend::refusers::Refusers;
 use crate::backend::{ReaderId, Routes};
 use crate::queue::{QueueName, advance};
-use crate::task::Route;
+use crate::task::{Route, Shape};
 use crate::version;
 
 /// A queue together with a route, a version, a priority and the readers that refused, interned as
@@ -29,7 +29,30 @@ pub(super) struct Lane {
     pub(super) refusers: Refusers,
 }
 
+/// What tells the lanes of one kind in a queue apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sort {
+    pub(super) shape: Shape,
+    pub(super) version: u8,
+    pub(super) priority: i8,
+    pub(super) refusers: Refusers,
+}
+
 impl Lane {
+    /// Returns what tells the lane from others of its kind.
+    pub(super) fn sort(&self) -> Sort {
+        let Self { version, priority, refusers, .. } = *self;
+        Sort { shape: self.route.shape(), version, priority, refusers }
+    }
+
+    /// Whether the lane is of this sort.
+    pub(super) fn is_of_sort(&self, sort: &Sort) -> bool {
+        self.route.shape() == sort.shape
+            && self.version == sort.version
+            && self.priority == sort.priority
+            && self.refusers == sort.refusers
+    }
+
     /// Whether a newer version of this crate stored the lane's tasks.
     pub(super) const fn is_newer(&self) -> bool {
         self.version > version::KNOWN

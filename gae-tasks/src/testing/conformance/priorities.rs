@@ -232,9 +232,10 @@ pub(super) async fn a_buried_task_keeps_its_priority(on: Stage) {
 }
 
 pub(super) async fn a_task_made_due_keeps_its_priority(on: Stage) {
-    let urgent = store_later(&on, 1000, 5).await;
-    let plain = store(&on, 0, 0).await;
-    on.run_now(at(10), urgent).await.expect("it waits");
+    let (plain, urgent) = (store_later(&on, 1000, 0).await, store_later(&on, 1000, 5).await);
+    for id in [plain, urgent] {
+        on.run_now(at(10), id).await.expect("it waits");
+    }
     assert_eq!(ids(&on.lease_all(at(10)).await), [urgent, plain]);
 }
 
