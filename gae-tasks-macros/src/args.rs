@@ -27,6 +27,7 @@ pub(crate) struct Attribute {
     pub(crate) max_attempts: Option<LitInt>,
     pub(crate) min_backoff: Option<LitStr>,
     pub(crate) max_backoff: Option<LitStr>,
+    pub(crate) priority: Option<LitInt>,
     pub(crate) krate: Option<Path>,
     /// The keys read so far, to find keys that are given twice or exclude each other.
     keys: Vec<Ident>,
@@ -40,7 +41,7 @@ pub(crate) struct ArgsName {
 }
 
 /// Each key with an example of its value.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 15] = [
     ("queue", "queue = \"emails\""),
     ("queues", "queues = [\"emails-1\", \"emails-2\"]"),
     ("name", "name = \"shop/send_welcome\""),
@@ -54,6 +55,7 @@ const KEYS: [(&str, &str); 14] = [
     ("max_attempts", "max_attempts = 5"),
     ("min_backoff", "min_backoff = \"10s\""),
     ("max_backoff", "max_backoff = \"1h\""),
+    ("priority", "priority = 10"),
     ("crate", "crate = ::my_tasks"),
 ];
 
@@ -155,6 +157,7 @@ impl Attribute {
             "max_attempts" => self.max_attempts = Some(input.parse()?),
             "min_backoff" => self.min_backoff = Some(input.parse()?),
             "max_backoff" => self.max_backoff = Some(input.parse()?),
+            "priority" => self.priority = Some(input.parse()?),
             _ => self.krate = Some(input.call(Path::parse_mod_style)?),
         }
         at_end_of_value(input)
@@ -278,7 +281,7 @@ mod tests {
             ignores = ["note", "transfer.note"], upgrade = [from_v2, older::from_v1],
             sensitive = "card.number",
             deadline = "30s", max_attempts = 3, min_backoff = "10s", max_backoff = "1h",
-            crate = ::renamed::door,
+            priority = -10, crate = ::renamed::door,
         });
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(attribute.queues.unwrap().len(), 2);
@@ -293,6 +296,7 @@ mod tests {
             [attribute.min_backoff, attribute.max_backoff].map(|text| text.unwrap().value()),
             ["10s", "1h"]
         );
+        assert_eq!(attribute.priority.unwrap().base10_digits(), "-10");
         assert!(attribute.krate.unwrap().leading_colon.is_some());
     }
 

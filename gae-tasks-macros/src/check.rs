@@ -35,6 +35,7 @@ pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
             .max_attempts
             .as_ref()
             .and_then(|number| max_attempts(number, errors)),
+        priority: attribute.priority.as_ref().and_then(|number| priority(number, errors)),
     }
 }
 
@@ -143,6 +144,14 @@ fn max_attempts(number: &LitInt, errors: &mut Errors) -> Option<u32> {
         }
     }
     None
+}
+
+fn priority(number: &LitInt, errors: &mut Errors) -> Option<i8> {
+    let value = number.base10_parse::<i8>().ok().filter(|value| (-100..=100).contains(value));
+    if value.is_none() {
+        errors.on(number, "`priority` is out of range: write -100 to 100, higher is sooner");
+    }
+    value
 }
 
 /// Returns the distinct values of a list and records an error for each repeated value.

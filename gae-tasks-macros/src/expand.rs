@@ -86,7 +86,8 @@ fn task_type(task: &Task) -> TokenStream {
     }
 }
 
-/// Generates docs of the attribute's settings: kind, queues, deadline, attempts and backoff.
+/// Generates docs of the attribute's settings: kind, queues, deadline, attempts, backoff and
+/// priority.
 fn facts(task: &Task) -> TokenStream {
     let settings = &task.settings;
     let kind = match &settings.kind {
@@ -108,6 +109,7 @@ fn facts(task: &Task) -> TokenStream {
         None => "- Attempts: as many as the queue allows".to_owned(),
     };
     let backoff = format!("- Backoff: {}", backoff(settings.min_backoff, settings.max_backoff));
+    let priority = format!("- Priority: {}", settings.priority.unwrap_or_default());
     quote! {
         #[doc = ""]
         #[doc = ::core::concat!("- Kind: `", #kind)]
@@ -115,6 +117,7 @@ fn facts(task: &Task) -> TokenStream {
         #[doc = #deadline]
         #[doc = #attempts]
         #[doc = #backoff]
+        #[doc = #priority]
     }
 }
 

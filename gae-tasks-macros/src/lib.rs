@@ -211,7 +211,8 @@ mod tests {
             name = "shop/send",
             deadline = "90s",
             max_attempts = 5,
-            min_backoff = "5s"
+            min_backoff = "5s",
+            priority = -5
         ));
         for fact in [
             "\"shop/send\" , \"`\"",
@@ -219,6 +220,7 @@ mod tests {
             "- Deadline: 1m 30s",
             "- Attempts: at most 5",
             "- Backoff: from 5s to the queue's maximum",
+            "- Priority: -5",
         ] {
             assert!(all.contains(fact), "{fact}: {all}");
         }
@@ -229,6 +231,7 @@ mod tests {
             "10 minutes",
             "the queue allows",
             "- Backoff: the queue's\"",
+            "- Priority: 0",
         ] {
             assert!(none.contains(fact), "{fact}: {none}");
         }
@@ -238,6 +241,24 @@ mod tests {
         ];
         assert!(longest.contains("- Backoff: the queue's, at most 1h"), "{longest}");
         assert!(both.contains("- Backoff: from 5s to 1m 30s"), "{both}");
+    }
+
+    #[test]
+    fn a_priority_is_within_its_range() {
+        for (priority, is_valid) in
+            [(-100_i16, true), (100, true), (-101, false), (101, false), (500, false)]
+        {
+            let item = quote!(
+                fn send() {}
+            );
+            let priority = proc_macro2::Literal::i16_unsuffixed(priority);
+            let expanded = expansion(quote!(priority = #priority), item).to_string();
+            assert_eq!(
+                !expanded.contains("out of range: write -100 to 100"),
+                is_valid,
+                "{priority}"
+            );
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: Option<u32>,
     pub(crate) min_backoff: Option<Duration>,
     pub(crate) max_backoff: Option<Duration>,
+    pub(crate) priority: Option<i8>,
 }
 
 /// One parameter of the function.

@@ -65,6 +65,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         deadline: None,
         max_attempts: None,
         backoff: TypeBackoff::NONE,
+        priority: 0,
         states: &[],
         location: Location { file: file!(), line: line!(), column: 1 },
         module: "shop",

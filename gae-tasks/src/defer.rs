@@ -58,6 +58,7 @@ pub struct Defer {
     must_be_new: bool,
     max_attempts: Option<u32>,
     deadline: Option<Duration>,
+    priority: Option<i8>,
     /// Boxed, as few calls have them.
     options: Option<Box<Options>>,
 }
@@ -108,6 +109,7 @@ impl Defer {
             must_be_new: false,
             max_attempts: None,
             deadline: None,
+            priority: None,
             options: None,
         }
     }
@@ -164,6 +166,34 @@ impl Defer {
     /// Sets the time one attempt may take, in place of the attribute's deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets the priority of the task among those of its queue, in place of the attribute's: -100 to
+    /// 100, 0 if neither says; higher is sooner. Only for backends that have
+    /// [`priorities`](crate::Capabilities::priorities).
+    ///
+    /// The task is run as if it had been due 30 seconds earlier for each step, or [as long as its
+    /// queue says](crate::QueueConfig::with_priority_step). So a task of priority 10 goes before
+    /// what became due in the last five minutes, and nothing waits for ever. It is never run before
+    /// its time, and queues take turns whatever the priorities of their tasks are. See the guide
+    /// [deferring](crate::guide::deferring#priorities).
+    ///
+    /// ```
+    /// # use gae_tasks::{Client, deferred};
+    /// #[deferred(queue = "emails")]
+    /// async fn send_welcome(user_id: u64) {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// let tasks = Client::open("memory:").await?;
+    /// let urgent = send_welcome::defer(42).priority(10).on(&tasks).await?;
+    /// assert_eq!(tasks.get(urgent.id).await?.unwrap().spec.priority, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn priority(mut self, priority: i8) -> Self {
+        self.priority = Some(priority);
         self
     }
 
@@ -294,6 +324,7 @@ impl std::fmt::Debug for Defer {
             must_be_new,
             max_attempts,
             deadline,
+            priority,
             options,
         } = self;
         f.debug_struct("Defer")
@@ -306,6 +337,7 @@ impl std::fmt::Debug for Defer {
             .field("must_be_new", must_be_new)
             .field("max_attempts", max_attempts)
             .field("deadline", deadline)
+            .field("priority", priority)
             .field("options", options)
             .finish()
     }

@@ -246,6 +246,22 @@ pub enum Error {
         backend: &'static str,
     },
 
+    /// A task has a priority, but the backend has none.
+    #[error(
+        "`{kind}` has a priority ({stated}), but the `{backend}` backend has none: remove the \
+         priority, and give the tasks that others must not delay a queue of their own"
+    )]
+    #[non_exhaustive]
+    UnsupportedPriority {
+        /// The kind of the task.
+        kind: String,
+        /// Where the priority is set: a key of the attribute, or a method of
+        /// [`Defer`](crate::Defer).
+        stated: &'static str,
+        /// The name of the backend.
+        backend: &'static str,
+    },
+
     /// An option of a deferred task has an invalid value.
     #[error("`{option}` of `{kind}` {problem}")]
     #[non_exhaustive]

@@ -68,6 +68,8 @@ pub struct Registration {
     pub max_attempts: Option<u32>,
     /// The backoff of its tasks, in place of the queue's.
     pub backoff: TypeBackoff,
+    /// The priority of its tasks among others of their queue.
+    pub priority: i8,
     /// The types of state that the function takes.
     pub states: &'static [StateType],
     /// The place of the function in the source.
@@ -303,6 +305,7 @@ impl Registration {
             deadline: None,
             max_attempts: None,
             backoff: TypeBackoff::NONE,
+            priority: 0,
             states: &[],
             location: Location { file: "shop.rs", line: 1, column: 1 },
             module: "shop",

@@ -140,6 +140,9 @@ pub(crate) fn request(client: &Client) -> Vec<u8> {
 #[derive(Deserialize)]
 #[allow(dead_code)] // The fields are decoded, as in the service, and not used.
 struct Head<'a> {
+    schema: &'a [u8],
+    sensitive: Vec<&'a str>,
+    copied: Option<(u32, u32, Option<i64>, Option<i64>)>,
     kind: &'a str,
     shape: u64,
     queue: &'a str,

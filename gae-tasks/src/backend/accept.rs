@@ -83,6 +83,24 @@ pub(crate) fn check_backoff(
     }
 }
 
+/// Checks that the backend has priorities, if the task has one, which is `stated` in this place.
+///
+/// # Errors
+/// [`Error::UnsupportedPriority`].
+pub(crate) fn check_priority(
+    kind: &str,
+    stated: Option<&'static str>,
+    limits: &Capabilities,
+) -> Result<(), Error> {
+    match stated.filter(|_| !limits.priorities) {
+        Some(stated) => {
+            let (kind, backend) = (kind.to_owned(), limits.backend);
+            Err(Error::UnsupportedPriority { kind, stated, backend })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Checks that the backend has the options that only some backends have.
 ///
 /// # Errors
@@ -113,6 +131,8 @@ pub(crate) fn check_task(task: &NewTask, sizes: Sizes, limits: &Capabilities) ->
     check_deadline(kind, spec.deadline, limits)?;
     let has_own = spec.retry.as_ref().is_some_and(RetryConfig::has_own_backoff);
     check_backoff(kind, has_own.then_some("`.retry(..)`"), limits)?;
+    let has_priority = spec.priority != 0;
+    check_priority(kind, has_priority.then_some("of its call or its attribute"), limits)?;
     let Some(attributes) = Attributes::decode(spec.attributes.as_deref()) else { return Ok(()) };
     check_options(kind, attributes.target.is_some(), !attributes.headers.is_empty(), limits)
 }
@@ -132,6 +152,7 @@ mod tests {
             schemas_travel: true,
             max_deadline: Duration::from_secs(1800),
             backoff: false,
+            priorities: false,
             ..Capabilities::new("far")
         }
     }
@@ -165,6 +186,8 @@ mod tests {
         let backoff = RetryConfig::new().with_min_backoff(Duration::from_secs(5));
         let backoff = refusal(SIZES, |task| task.spec.retry = Some(backoff));
         assert!(backoff.contains("its own backoff (`.retry(..)`)"), "{backoff}");
+        let priority = refusal(SIZES, |task| task.spec.priority = -1);
+        assert!(priority.contains("`shop/send` has a priority") && priority.contains("`far`"));
         let of = |attributes: Attributes| {
             refusal(SIZES, |task| task.spec.attributes = attributes.encode())
         };

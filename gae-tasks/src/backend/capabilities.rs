@@ -38,6 +38,9 @@ pub struct Capabilities {
     /// Whether a task can have its own backoff: `min_backoff` and `max_backoff` of the attribute
     /// and of [`Defer::retry`](crate::Defer::retry). If not, the backoff of its queue applies.
     pub backoff: bool,
+    /// Whether a task can have a priority: `priority` of the attribute and
+    /// [`Defer::priority`](crate::Defer::priority).
+    pub priorities: bool,
     /// Whether the storage keeps dead letters.
     pub dead_letters: bool,
     /// Whether a queue configures how long dead letters and the names of finished tasks are kept:
@@ -66,6 +69,7 @@ impl Capabilities {
             targets: false,
             headers: false,
             backoff: true,
+            priorities: true,
             dead_letters: true,
             retention: true,
             home: None,

@@ -199,6 +199,7 @@ impl Client {
                     limits.backend
                 ));
             }
+            problems.extend(problem_of_priority(registration, limits));
         }
         problems
     }
@@ -273,6 +274,18 @@ impl Client {
     fn now(&self) -> Now {
         self.0.clock.now()
     }
+}
+
+/// The problem of a task type with a priority, if the backend has none.
+fn problem_of_priority(registration: &Registration, limits: &Capabilities) -> Option<String> {
+    let is_refused = registration.priority != 0 && !limits.priorities;
+    is_refused.then(|| {
+        format!(
+            "task `{}` at {} has `priority` in its attribute, but the `{}` backend has none: \
+             remove the key, and give the tasks that others must not delay a queue of their own",
+            registration.kind, registration.location, limits.backend
+        )
+    })
 }
 
 impl fmt::Debug for Client {

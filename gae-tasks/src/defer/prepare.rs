@@ -5,12 +5,14 @@ use std::time::Duration;
 use super::Defer;
 use super::options::Options;
 use crate::attributes::Attributes;
-use crate::backend::accept::{check_backoff, check_deadline, check_options, check_size};
+use crate::backend::accept::{
+    check_backoff, check_deadline, check_options, check_priority, check_size,
+};
 use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
 use crate::error::Error;
 use crate::payload::{UnreadableError, bytes_beside};
-use crate::queue::{NO_ATTEMPT, QueueName, RetryConfig, TypeBackoff, spread};
+use crate::queue::{HIGHEST, LOWEST, NO_ATTEMPT, QueueName, RetryConfig, TypeBackoff, spread};
 use crate::registration::Registration;
 use crate::task::{Kind, TaskId, TaskName, TaskSpec};
 use crate::time::Schedule;
@@ -41,6 +43,8 @@ struct Needs {
     target: bool,
     headers: bool,
     backoff: bool,
+    /// Where a priority is stated.
+    priority: Option<&'static str>,
 }
 
 impl Needs {
@@ -48,6 +52,7 @@ impl Needs {
     fn check(self, registration: &Registration, limits: &Capabilities) -> Result<(), Error> {
         let kind = registration.kind;
         check_options(kind, self.target, self.headers, limits)?;
+        check_priority(kind, self.priority, limits)?;
         let of_type = registration.backoff.is_stated().then_some(TypeBackoff::KEYS);
         check_backoff(kind, self.backoff.then_some("`.retry(..)`").or(of_type), limits)
     }
@@ -84,8 +89,12 @@ impl Defer {
 
     /// The options of the call that not all backends have.
     fn needs(&self) -> Needs {
-        let Some(options) = &self.options else { return Needs::default() };
+        let of_type = (self.registration.priority != 0).then_some("`priority` in its attribute");
+        let of_call = |priority: i8| (priority != 0).then_some("`.priority(..)`");
+        let priority = self.priority.map_or(of_type, of_call);
+        let Some(options) = &self.options else { return Needs { priority, ..Needs::default() } };
         Needs {
+            priority,
             target: options.target.is_some(),
             headers: !options.headers.is_empty(),
             backoff: options.retry.as_ref().is_some_and(RetryConfig::has_own_backoff),
@@ -114,6 +123,7 @@ impl Defer {
         let beside = if carried { bytes_beside(&schema, &sensitive) } else { 0 };
         check_size(kind, payload.len(), beside, client.sizes(), client.capabilities())?;
         check_attempts(kind, self.max_attempts)?;
+        check_range(kind, self.priority)?;
         check_schedule(kind, self.schedule, client)?;
         check_deadline(kind, self.deadline.or(registration.deadline), client.capabilities())?;
         let Options { retry, target, headers } = match self.options {
@@ -137,6 +147,7 @@ impl Defer {
                 .min(),
             retry,
             deadline: self.deadline.or(of_type),
+            priority: self.priority.unwrap_or(registration.priority),
             attributes: Attributes { spilled: None, traceparent, target, headers }.encode(),
             ..TaskSpec::new(id, Kind::from_static(kind), shape, queue)
         };
@@ -152,6 +163,16 @@ fn check_attempts(kind: &str, most: Option<u32>) -> Result<(), Error> {
             Err(Error::InvalidOption { kind: kind.to_owned(), option: ".max_attempts(0)", problem })
         }
         _ => Ok(()),
+    }
+}
+
+fn check_range(kind: &str, priority: Option<i8>) -> Result<(), Error> {
+    match priority.filter(|priority| !(LOWEST..=HIGHEST).contains(priority)) {
+        Some(priority) => {
+            let problem = format!("is {priority}: use {LOWEST} to {HIGHEST}, higher is sooner");
+            Err(Error::InvalidOption { kind: kind.to_owned(), option: ".priority(..)", problem })
+        }
+        None => Ok(()),
     }
 }
 

@@ -38,6 +38,7 @@
 //! | [`spread(["a", "b"])`](crate::Defer::spread) | one of several queues |
 //! | [`max_attempts(3)`](crate::Defer::max_attempts) | a cap below that of the queue |
 //! | [`deadline(duration)`](crate::Defer::deadline) | the time one attempt may take |
+//! | [`priority(10)`](crate::Defer::priority) | sooner, or later, than others of its queue; see below |
 //! | [`retry(config)`](crate::Defer::retry) | the task's own backoff and limits |
 //! | [`target("worker")`](crate::Defer::target), [`target_version`](crate::Defer::target_version), [`header("X-Tenant", "7")`](crate::Defer::header) | another service, a header of the request: Cloud Tasks only |
 //! | [`on(&client)`](crate::Defer::on) | this client stores the task |
@@ -122,6 +123,49 @@
 //! `queues = ["a", "b"]` in the attribute spreads a task over queues.
 //! [`ClientBuilder::default_queues`](crate::ClientBuilder::default_queues) replaces `default` for
 //! all tasks whose attribute names no queue.
+//!
+//! # Priorities
+//!
+//! A task may have a priority from -100 to 100, in its attribute or of a single call; without one
+//! it is 0. The tasks of a queue run in the order of their schedule times, and each step of
+//! priority counts as 30 seconds: a task of priority 10 is run as if it had been due five minutes
+//! earlier. It overtakes what became due in these five minutes, and not what has waited longer, so
+//! nothing waits for ever.
+//!
+//! ```
+//! use std::time::Duration;
+//! use gae_tasks::{Client, QueueConfig, deferred};
+//!
+//! #[deferred(queue = "emails")]
+//! async fn send_receipt(order: u64) {}
+//!
+//! #[deferred(queue = "emails", priority = -100)]
+//! async fn send_newsletter(user: u64) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! let step = Duration::from_secs(60); // a step is worth a minute in this queue
+//! tasks.put_queue("emails", QueueConfig::new().with_priority_step(step)).await?;
+//! send_newsletter::defer(7).on(&tasks).await?; // as if it was due in 100 minutes
+//! send_receipt::defer(7).priority(1).on(&tasks).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A priority changes the order and nothing else. No task starts before its schedule time, however
+//! high its priority is, and none waits while a worker is free. Retries, replayed dead letters and
+//! tasks that went back keep the priority. Queues take turns as before: to keep tasks of one sort
+//! from delaying others at all, give them a queue of their own.
+//!
+//! The [step](crate::QueueConfig::with_priority_step) belongs to the queue, and a change of it
+//! counts for what waits already. What a worker holds has its order: a worker leases ahead what
+//! starts within about a tenth of a second. On Postgres an idle worker takes the next task of the
+//! sort that it had last before it looks for others, and a look at very many sorts of tasks that
+//! takes over a millisecond is used for ten times as long.
+//!
+//! Each priority that is in use makes a worker look at one more place, so use a few: 10 and -10,
+//! not a number for each customer. Cloud Tasks has no priorities: there, one is an error.
 //!
 //! # Which client
 //!

@@ -42,6 +42,7 @@
 //! | deadline | up to a day | up to a day | up to a day | up to 30 minutes, on App Engine a day |
 //! | `max_attempts` counts | attempts | attempts | attempts | [deliveries](super::push#limits) |
 //! | backoff of a task type | kept | kept | kept | an error: it is the queue's |
+//! | [priorities](super::deferring#priorities) | kept | kept | kept | an error |
 //! | tasks at a time are limited | by worker | by worker | by worker | by queue, at Google |
 //! | tasks a second are limited | no | no | no | by queue, at Google |
 //! | dead letters are kept | by queue, 30 days | by queue, 30 days | by queue, 30 days | where [you say](super::push#dead-letters) |
@@ -52,7 +53,8 @@
 //! are too large go to a [payload store](crate::payload_store) on all four, except in a
 //! transaction.
 //!
-//! What is the same: a task runs at least once, in the order of schedule times as far as possible;
+//! What is the same: a task runs at least once, in the order of schedule times as far as possible
+//! (and of priorities, where there are any);
 //! retries end in a dead letter that can be replayed; payloads are read by name after a deploy;
 //! tasks that nobody can run wait. An option that a queue does not have is an error of `defer` or
 //! of the start of a service, never silently ignored.

@@ -1,5 +1,7 @@
 //! Finds invalid settings of a queue when they are stored, as the setters return no `Result`.
 
+use std::time::Duration;
+
 use super::{QueueConfig, Rate, RateLimits, RetryConfig};
 use crate::time::readable;
 
@@ -29,6 +31,13 @@ impl QueueConfig {
         if self.own_max_lost_attempts() == Some(0) {
             return Some(format!("has a `max_lost_attempts` of 0: {NO_ATTEMPT}"));
         }
+        if self.own_priority_step().is_some_and(|step| step < Duration::from_micros(1)) {
+            return Some(
+                "has a `priority_step` of less than 1 µs, with which priorities order nothing: use \
+                 a longer one, or leave it away for 30 s"
+                    .to_owned(),
+            );
+        }
         self.limits().problem().or_else(|| self.retry().problem())
     }
 }
@@ -55,8 +64,6 @@ impl RateLimits {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn problem(retry: RetryConfig) -> String {
@@ -92,6 +99,12 @@ mod tests {
             let problem = QueueConfig::new().with_max_dispatches_per_second(rate).problem();
             assert!(problem.unwrap().contains("`max_dispatches_per_second`"), "{rate}");
         }
+        for step in [Duration::ZERO, Duration::from_nanos(999)] {
+            let problem = QueueConfig::new().with_priority_step(step).problem();
+            assert!(problem.unwrap().contains("`priority_step` of less than 1 µs"), "{step:?}");
+        }
+        let exact = QueueConfig::new().with_priority_step(Duration::from_micros(1));
+        assert_eq!(exact.problem(), None);
         let burst = QueueConfig::new().with_max_burst_size(0).problem().unwrap();
         assert!(burst.contains("`max_burst_size` of 0"), "{burst}");
         let concurrent = QueueConfig::new().with_max_concurrent_dispatches(0).problem().unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::RetryConfig;
+use super::priority::STEP;
 use super::rate::{Rate, RateLimits};
 use crate::retention::Retention;
 
@@ -35,6 +36,7 @@ pub struct QueueConfig {
     retention: Retention,
     max_lost_attempts: Option<u32>,
     limits: RateLimits,
+    priority_step: Option<Duration>,
 }
 
 impl QueueConfig {
@@ -45,6 +47,7 @@ impl QueueConfig {
             retention: Retention::new(),
             max_lost_attempts: None,
             limits: RateLimits::NONE,
+            priority_step: None,
         }
     }
 
@@ -105,6 +108,15 @@ impl QueueConfig {
         self
     }
 
+    /// Sets what one step of [priority](crate::Defer::priority) is worth: a task stands in the
+    /// order of the queue as if it had been due this much earlier for each; 30 seconds by default.
+    /// It counts for tasks that wait already, too. [`put_queue`](crate::Client::put_queue) refuses
+    /// less than a microsecond. Not supported on Cloud Tasks, which has no priorities.
+    pub const fn with_priority_step(mut self, step: Duration) -> Self {
+        self.priority_step = Some(step);
+        self
+    }
+
     /// How failed tasks are retried; [`RetryConfig::new`] by default.
     pub fn retry(&self) -> &RetryConfig {
         self.retry.as_ref().unwrap_or(&RETRY)
@@ -141,6 +153,11 @@ impl QueueConfig {
         self.limits.concurrent()
     }
 
+    /// What one step of priority is worth; 30 seconds by default.
+    pub fn priority_step(&self) -> Duration {
+        self.priority_step.unwrap_or(STEP)
+    }
+
     /// The limits of the queue.
     pub(crate) const fn limits(&self) -> RateLimits {
         self.limits
@@ -149,6 +166,11 @@ impl QueueConfig {
     /// The number of lost attempts, if set.
     pub(super) const fn own_max_lost_attempts(&self) -> Option<u32> {
         self.max_lost_attempts
+    }
+
+    /// What one step of priority is worth, if set.
+    pub(super) const fn own_priority_step(&self) -> Option<Duration> {
+        self.priority_step
     }
 
     /// The retention, if set.
@@ -166,7 +188,10 @@ impl QueueConfig {
     #[cfg(feature = "cloud-tasks")]
     pub(crate) fn is_for_workers(&self) -> bool {
         let keeps = self.retention.dead_letters.is_some_and(|retention| !retention.is_zero());
-        keeps || self.retention.tombstones.is_some() || self.max_lost_attempts.is_some()
+        keeps
+            || self.retention.tombstones.is_some()
+            || self.max_lost_attempts.is_some()
+            || self.priority_step.is_some()
     }
 
     /// This configuration with every field that is set in `other`.
@@ -176,6 +201,7 @@ impl QueueConfig {
         self.retention.tombstones = other.retention.tombstones.or(self.retention.tombstones);
         self.max_lost_attempts = other.max_lost_attempts.or(self.max_lost_attempts);
         self.limits = self.limits.merged(other.limits);
+        self.priority_step = other.priority_step.or(self.priority_step);
         self
     }
 
@@ -203,6 +229,7 @@ mod tests {
             .with_retry(RetryConfig::new().with_max_attempts(Some(3)))
             .with_max_lost_attempts(9);
         let stored = stored.with_dead_letter_retention(DAY).with_tombstone_retention(DAY * 2);
+        let stored = stored.with_priority_step(DAY);
         assert_eq!(stored.clone().merged(QueueConfig::new()), stored);
         let shorter = QueueConfig::new().with_dead_letter_retention(Duration::ZERO);
         let merged = stored.clone().merged(shorter);
@@ -222,10 +249,10 @@ mod tests {
             QueueConfig::new().with_retry(retry.clone()).with_dead_letter_retention(second * 5);
         let config = config.with_tombstone_retention(second * 7).with_max_lost_attempts(6);
         let config = config.with_max_dispatches_per_second(0.5).with_max_burst_size(8);
-        let config = config.with_max_concurrent_dispatches(9);
+        let config = config.with_max_concurrent_dispatches(9).with_priority_step(second * 10);
         assert_eq!(version::encode(&retry).unwrap(), [1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4]);
         let mut bytes = vec![1, 1, 1, 3, 1, 9, 0, 1, 1, 0, 2, 0, 4, 1, 5, 0, 1, 7, 0, 1, 6];
-        bytes.extend([1, 0xa0, 0xc2, 0x1e, 1, 8, 1, 9]);
+        bytes.extend([1, 0xa0, 0xc2, 0x1e, 1, 8, 1, 9, 1, 10, 0]);
         assert_eq!(version::encode(&config).unwrap(), bytes);
     }
 
@@ -245,6 +272,14 @@ mod tests {
         );
         let unstated = QueueConfig::new().raised(keeping(7)).raised(Retention::new());
         assert_eq!(unstated, QueueConfig::new().raised(keeping(7)));
+    }
+
+    #[test]
+    fn a_step_of_priority_is_thirty_seconds_unless_it_is_set() {
+        let stated = QueueConfig::new().with_priority_step(DAY);
+        assert_eq!(QueueConfig::new().priority_step(), Duration::from_secs(30));
+        assert_eq!(QueueConfig::new().merged(stated.clone()).priority_step(), DAY);
+        assert_eq!(stated.merged(QueueConfig::new()).priority_step(), DAY);
     }
 
     #[test]

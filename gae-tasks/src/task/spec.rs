@@ -32,6 +32,9 @@ pub struct TaskSpec {
     pub retry: Option<RetryConfig>,
     /// The time one attempt may take; `None` means the task type's deadline.
     pub deadline: Option<Duration>,
+    /// How much sooner than others of its queue the task is run, -100 to 100: see
+    /// [`Defer::priority`](crate::Defer::priority).
+    pub priority: i8,
     /// Opaque bytes: trace context and what later versions add.
     pub attributes: Option<Vec<u8>>,
 }
@@ -40,7 +43,8 @@ impl TaskSpec {
     /// Creates an unnamed task that leaves all settings to its queue and its type.
     pub const fn new(id: TaskId, kind: Kind, shape: Shape, queue: QueueName) -> Self {
         let (name, max_attempts, retry, deadline, attributes) = (None, None, None, None, None);
-        Self { id, kind, shape, queue, name, max_attempts, retry, deadline, attributes }
+        let priority = 0;
+        Self { id, kind, shape, queue, name, max_attempts, retry, deadline, priority, attributes }
     }
 
     /// The route that an instance must be able to run.
@@ -59,7 +63,18 @@ impl TaskSpec {
 impl fmt::Debug for TaskSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Destructured, so that a new field cannot be forgotten here.
-        let Self { id, kind, shape, queue, name, max_attempts, retry, deadline, attributes } = self;
+        let Self {
+            id,
+            kind,
+            shape,
+            queue,
+            name,
+            max_attempts,
+            retry,
+            deadline,
+            priority,
+            attributes,
+        } = self;
         f.debug_struct("TaskSpec")
             .field("id", id)
             .field("kind", kind)
@@ -69,6 +84,7 @@ impl fmt::Debug for TaskSpec {
             .field("max_attempts", max_attempts)
             .field("retry", retry)
             .field("deadline", deadline)
+            .field("priority", priority)
             .field("attributes", &attributes.as_deref().map(Redacted))
             .finish()
     }

@@ -49,7 +49,7 @@ async fn a_task_in_a_transaction_is_stored_as_any_other() {
     let retry = RetryConfig::new().with_max_attempts(Some(3));
     let call = |name: &str| {
         let call = add::defer(7).at(at).max_attempts(2).deadline(Duration::from_secs(3));
-        call.retry(retry.clone()).named(name).queue("other").on(&stage.tasks)
+        call.retry(retry.clone()).priority(7).named(name).queue("other").on(&stage.tasks)
     };
     let plain = call("plain").await.unwrap();
     let mut application = stage.application();
@@ -60,7 +60,7 @@ async fn a_task_in_a_transaction_is_stored_as_any_other() {
     let plain = stage.tasks.get(plain.id).await.unwrap().unwrap();
     let own = stage.tasks.get(own.id).await.unwrap().unwrap();
     assert_eq!(own.schedule_time, at);
-    assert_eq!(own.spec.name.as_ref().unwrap().as_str(), "own");
+    assert_eq!((own.spec.name.as_ref().unwrap().as_str(), own.spec.priority), ("own", 7));
     assert_eq!(own.payload, plain.payload);
     let mut spec = own.spec.clone();
     (spec.id, spec.name) = (plain.spec.id, plain.spec.name.clone());

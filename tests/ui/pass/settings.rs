@@ -8,9 +8,19 @@ async fn work(#[context] cx: &TaskContext) -> Result<(), String> {
     Err("again".to_owned())
 }
 
+#[deferred(priority = -100)]
+async fn last() {}
+
+#[deferred(priority = 100)]
+async fn first() {}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let tasks = Client::open("memory:").await.unwrap();
     let outcome = tasks.perform(work::defer()).await.unwrap();
     assert_eq!(outcome.failure().unwrap().to_string(), "again");
+    for (call, priority) in [(last::defer(), -100), (first::defer(), 100), (work::defer(), 0)] {
+        let id = call.on(&tasks).await.unwrap().id;
+        assert_eq!(tasks.get(id).await.unwrap().unwrap().spec.priority, priority);
+    }
 }

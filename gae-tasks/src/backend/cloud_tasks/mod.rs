@@ -130,6 +130,7 @@ impl Backend for CloudTasks {
             // Google documents retry settings of single tasks, but no recording shows that it
             // honours them.
             backoff: false,
+            priorities: false,
             dead_letters: self.shared.keeps_letters,
             retention: false,
             ..Capabilities::new(NAME)
@@ -201,7 +202,8 @@ impl Backend for CloudTasks {
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         if config.is_for_workers() {
             return unsupported(
-                "dead letters, tombstones and lost leases of a queue: set its retries only",
+                "dead letters, tombstones, lost leases and priorities of a queue: set its retries \
+                 only",
             );
         }
         self.run(|shared| async move { shared.put_queue(&queue, &config).await })

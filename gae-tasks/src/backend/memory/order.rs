@@ -1,11 +1,12 @@
 //! The order in which tasks are leased: waiting tasks by queue, lane and standing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::backend::lifecycle::Facts;
 use crate::backend::refusers::Refusers;
 use crate::backend::{Lease, Standing};
-use crate::queue::QueueName;
+use crate::queue::{self, QueueName};
 use crate::task::{Route, TaskId};
 use crate::time::Timestamp;
 
@@ -15,13 +16,22 @@ type OrderKey = (Standing, bool, Timestamp, TaskId);
 const FIRST: TaskId = TaskId::from_bytes([0; 16]);
 const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
 
-/// The place of a due task among those of several lanes: whether its lane is not open, when it is
-/// due, and its id. Tasks that other readers refused come first: they had their turn.
-pub(super) type Place = (bool, Timestamp, TaskId);
+/// The place of a due task among those of several lanes: whether its lane is not open, its
+/// [place](queue::place) by time and priority, and its id. Tasks that other readers refused come
+/// first: they had their turn.
+pub(super) type Place = (bool, i128, TaskId);
 
-/// What a program must be able to run (route), the version it must know, and the readers that
-/// refused the tasks.
-pub(super) type Lane = (Route, u8, Refusers);
+/// What the tasks of a lane have in common.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lane {
+    /// What a program must be able to run.
+    pub(super) route: Route,
+    /// The version that a program must know.
+    pub(super) version: u8,
+    pub(super) priority: i8,
+    /// The readers that refused the tasks.
+    pub(super) refusers: Refusers,
+}
 
 /// A queue with those of its lanes that a worker can run.
 pub(super) struct Source {
@@ -29,6 +39,8 @@ pub(super) struct Source {
     /// The lanes, and for each whether the worker may have its tasks at once, whatever they wait
     /// for: other readers refused them.
     pub(super) lanes: Vec<(Lane, bool)>,
+    /// What a step of priority is worth.
+    pub(super) step: Duration,
 }
 
 /// All waiting tasks. Queues and lanes without waiting tasks have no entry.
@@ -66,7 +78,7 @@ impl Order {
     }
 
     /// Returns the first due tasks of a queue: those that other readers refused, then the others,
-    /// both by schedule time, then by id.
+    /// both by schedule time and priority, then by id.
     pub(super) fn due(
         &self,
         source: &Source,
@@ -75,13 +87,14 @@ impl Order {
         limit: usize,
     ) -> Vec<Place> {
         let mut due = Vec::new();
-        for (places, is_open) in self.places(source) {
+        for (places, is_open, advance) in self.places(source) {
             // A task that is not timed is due whatever the clock says.
             let of_timed = if is_open { Timestamp::MAX } else { now };
             for (is_timed, until) in [(false, Timestamp::MAX), (true, of_timed)] {
                 let first = (standing, is_timed, Timestamp::from_micros(i64::MIN), FIRST);
                 let last = (standing, is_timed, until, LAST);
-                let place = |(_, _, due, id): &OrderKey| (!is_open, *due, *id);
+                let place =
+                    |(_, _, due, id): &OrderKey| (!is_open, queue::place(*due, advance), *id);
                 due.extend(places.range(first..=last).take(limit).map(place));
             }
         }
@@ -103,21 +116,23 @@ impl Order {
                 .map(|place| place.2)
         };
         // Whatever waits in an open lane is due.
-        let closed = self.places(source).filter(|(_, is_open)| !is_open).map(|(places, _)| places);
+        let closed = self.places(source).filter(|(_, is_open, _)| !is_open);
+        let closed = closed.map(|(places, ..)| places);
         let of_each = |places| Standing::ALL.into_iter().map(move |standing| (places, standing));
         closed.flat_map(of_each).filter_map(first).min()
     }
 
-    /// Returns the waiting tasks of each lane, and whether the worker may have them at once.
+    /// Returns the waiting tasks of each lane, whether the worker may have them at once, and how
+    /// much their priority [advances](queue::advance) them.
     fn places<'a>(
         &'a self,
         source: &'a Source,
-    ) -> impl Iterator<Item = (&'a BTreeSet<OrderKey>, bool)> {
+    ) -> impl Iterator<Item = (&'a BTreeSet<OrderKey>, bool, i64)> {
         let of_queue = self.0.get(&source.queue);
-        source
-            .lanes
-            .iter()
-            .filter_map(move |(lane, is_open)| Some((of_queue?.get(lane)?, *is_open)))
+        source.lanes.iter().filter_map(move |(lane, is_open)| {
+            let advance = queue::advance(lane.priority, source.step);
+            Some((of_queue?.get(lane)?, *is_open, advance))
+        })
     }
 }
 

@@ -316,7 +316,9 @@ impl Stored {
     }
 
     fn lane(&self) -> Lane {
-        (self.task.spec.route(), self.task.spec.version(), self.facts.refusers)
+        let spec = &self.task.spec;
+        let (route, version, refusers) = (spec.route(), spec.version(), self.facts.refusers);
+        Lane { route, version, priority: spec.priority, refusers }
     }
 
     /// Whether a newer version of this crate stored the task.

@@ -396,6 +396,7 @@ fn is_alike(one: &NewTask, other: &NewTask) -> bool {
         && of.queue == spec.queue
         && of.kind == spec.kind
         && of.version() == spec.version()
+        && of.priority == spec.priority
         && (other.schema.is_empty() || Arc::ptr_eq(&one.schema, &other.schema))
         && (other.sensitive.is_empty() || one.sensitive.is_shared_with(&other.sensitive))
 }

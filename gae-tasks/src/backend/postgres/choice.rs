@@ -10,6 +10,7 @@ use super::lane::Lane;
 use super::scan::{Head, Scan};
 use crate::backend::readers::Question;
 use crate::backend::{Lease, Standing};
+use crate::queue;
 use crate::time::Timestamp;
 
 /// Waiting tasks of one lane and standing, timed or not timed, that are due.
@@ -20,6 +21,8 @@ pub(super) struct Source {
     pub(super) is_timed: bool,
     /// Whether the worker may have the tasks whatever they wait for: other readers refused them.
     pub(super) is_open: bool,
+    /// How much their priority [advances](queue::advance) the tasks among those of the queue.
+    pub(super) advance: i64,
     /// No due task is before this one.
     pub(super) first: (Timestamp, Uuid),
 }
@@ -61,8 +64,8 @@ impl Choice {
                 Some((_, readable)) => readable,
                 None => readable(catalogue, request, head.lane, &mut questions),
             };
-            if let Some((lane, is_open)) = &readable {
-                choice.add(&mut queues, head, lane, *is_open, beside, scan.now.plus(request.ahead));
+            if let Some(readable) = &readable {
+                choice.add(&mut queues, head, readable, beside, scan.now.plus(request.ahead));
             }
             beside = (!head.is_timed).then_some((head.lane, head.rank));
             known = Some((head.lane, readable));
@@ -80,12 +83,12 @@ impl Choice {
         &mut self,
         queues: &mut BTreeMap<i64, Vec<Source>>,
         head: &Head,
-        lane: &Arc<Lane>,
-        is_open: bool,
+        readable: &Readable,
         beside: Option<(i64, i16)>,
         until: Timestamp,
     ) {
-        let standing = head.standing();
+        let (standing, Readable { lane, is_open, advance }) = (head.standing(), readable);
+        let (is_open, advance) = (*is_open, *advance);
         if head.is_timed && !is_open && head.due > until {
             // Beside tasks that are not timed, which are due, later ones are not counted.
             if beside != Some((head.lane, head.rank)) {
@@ -94,7 +97,7 @@ impl Choice {
             return;
         }
         let (rank, is_timed, first) = (head.rank, head.is_timed, (head.due, head.task));
-        let source = Source { lane: Arc::clone(lane), rank, is_timed, is_open, first };
+        let source = Source { lane: Arc::clone(lane), rank, is_timed, is_open, advance, first };
         if standing == Standing::Clear {
             queues.entry(lane.turn).or_default().push(source);
         } else {
@@ -113,10 +116,14 @@ impl Choice {
     }
 }
 
-/// A lane that a worker can read, and whether it is open to the worker.
-type Readable = (Arc<Lane>, bool);
+/// A lane that a worker can read.
+struct Readable {
+    lane: Arc<Lane>,
+    is_open: bool,
+    advance: i64,
+}
 
-/// Returns a lane that the worker can read, and whether it is open to the worker.
+/// Returns a lane, if the worker can read it.
 fn readable(
     catalogue: &Catalogue,
     request: &Lease,
@@ -130,11 +137,22 @@ fn readable(
     match catalogue.reader(&request.routes, &lane.key.route) {
         Ok(reader) => {
             let is_open = lane.key.refusers.are_others_than(reader?);
-            Some((lane, is_open))
+            Some(Readable { is_open, advance: advance(catalogue, &lane), lane })
         }
         Err(question) => {
             questions.push(question);
             None
+        }
+    }
+}
+
+/// Returns how much their priority advances the tasks of a lane, by the step of its queue.
+fn advance(catalogue: &Catalogue, lane: &Lane) -> i64 {
+    match lane.key.priority {
+        0 => 0,
+        priority => {
+            let config = catalogue.config(&lane.key.queue).unwrap_or_default();
+            queue::advance(priority, config.priority_step())
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Where an idle worker looks first: where it found the last task. If the guess is right, no scan
 //! is made before the task is leased.
 //!
-//! A guess is not unfair to other queues: it is made only after a scan has found nothing due, it is
-//! about one task, and the lease after it scans again.
+//! A guess is not unfair to other queues, nor to tasks of a higher priority: it is made only after
+//! a scan has found nothing due, it is about one task, and the lease after it scans again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

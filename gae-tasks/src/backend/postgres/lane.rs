@@ -1,4 +1,5 @@
-//! Lanes: a queue together with a route, a version and the readers that refused, as one number.
+//! Lanes: a queue together with a route, a version, a priority and the readers that refused, as one
+//! number.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -11,10 +12,13 @@ use crate::version;
 /// The columns of [`Lane::read`], of the table `l`.
 macro_rules! lane_columns {
     () => {
-        "l.id, l.queue, l.kind, l.shape, l.version, l.turn, l.refusers"
+        "l.id, l.queue, l.kind, l.shape, l.version, l.turn, l.refusers, l.priority"
     };
 }
 pub(super) use lane_columns;
+
+/// How many columns [`lane_columns`] has.
+pub(super) const LANE_COLUMNS: usize = 8;
 
 /// What a worker can or cannot lease, as one number.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(super) struct LaneKey {
     pub(super) route: Route,
     /// The version that a program must know to run the tasks.
     pub(super) version: u8,
+    /// The priority of the tasks, which are in the order of their times.
+    pub(super) priority: i8,
     /// The readers that refused the tasks.
     pub(super) refusers: Refusers,
 }
@@ -43,6 +49,7 @@ impl LaneKey {
             queue: spec.queue.clone(),
             route: spec.route(),
             version: spec.version(),
+            priority: spec.priority,
             refusers: Refusers::NONE,
         }
     }
@@ -62,7 +69,8 @@ impl Lane {
         let shape = Shape::from_bits(row.try_get::<i64, _>(first + 3).ok()?.cast_unsigned());
         let version = u8::try_from(row.try_get::<i16, _>(first + 4).ok()?).ok()?;
         let refusers = Refusers::from_bytes(row.try_get::<&[u8], _>(first + 6).ok()?)?;
-        let key = LaneKey { queue, route: Route::new(kind, shape), version, refusers };
+        let priority = i8::try_from(row.try_get::<i16, _>(first + 7).ok()?).ok()?;
+        let key = LaneKey { queue, route: Route::new(kind, shape), version, priority, refusers };
         let (id, turn) = (row.try_get(first).ok()?, row.try_get(first + 5).ok()?);
         Some(Self { id, key, turn })
     }

@@ -15,6 +15,7 @@ use crate::time::{Now, Timestamp};
 const CHEAP: Duration = Duration::from_millis(1);
 
 /// For how many times its cost a scan is used again, so that scans take a small part of the time.
+/// Lanes in which a first task becomes due meanwhile, of a higher priority perhaps, wait so long.
 const WORTH: u32 = 10;
 
 /// The most scans that are kept: one for each worker of this process.

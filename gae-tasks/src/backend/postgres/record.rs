@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 
 use super::database::Database;
 use super::error::Fault;
-use super::lane::Lane;
+use super::lane::{LANE_COLUMNS, Lane};
 use super::task::{self, TASK_COLUMNS, Task};
 use super::unreadable;
 use crate::backend::TaskRecord;
@@ -25,9 +25,6 @@ macro_rules! record_columns {
     };
 }
 pub(super) use record_columns;
-
-/// How many columns [`lane_columns`](super::lane::lane_columns) has.
-const LANE_COLUMNS: usize = 7;
 
 /// Reads a task from the [`record_columns`].
 ///

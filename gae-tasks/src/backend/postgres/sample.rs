@@ -96,8 +96,8 @@ async fn find(
     Ok(found)
 }
 
-/// Returns the lanes of the routes, with the place of the route: there is one for each version, and
-/// for the readers that refused.
+/// Returns the lanes of the routes, with the place of the route: there is one for each version and
+/// priority, and for the readers that refused.
 async fn readable_lanes(
     shared: &Shared,
     connection: &mut PgConnection,

@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 
 use super::database::{at, moment};
 use super::error::Fault;
-use super::lane::{Lane, lane_columns};
+use super::lane::{LANE_COLUMNS, Lane, lane_columns};
 use super::shared::Shared;
 use super::unreadable;
 use crate::backend::{RouteStats, Stats};
@@ -36,12 +36,12 @@ pub(super) async fn stats(shared: Arc<Shared>, now: Now) -> Result<Vec<RouteStat
     let mut connection = database.connection().await?;
     let rows = database.query(COUNT).bind(at(now)).fetch_all(&mut *connection).await?;
     if let Some(row) = rows.first() {
-        catalogue.refresh_queues(database, &mut connection, row.try_get(12)?).await?;
+        catalogue.refresh_queues(database, &mut connection, row.try_get(LANE_COLUMNS + 5)?).await?;
     }
     let mut lines: BTreeMap<(QueueName, Route, bool), RouteStats> = BTreeMap::new();
     for row in &rows {
         let Some(lane) = Lane::read(row, 0) else {
-            unreadable::row(database, "lane", row.try_get::<i64, _>(13)?);
+            unreadable::row(database, "lane", row.try_get::<i64, _>(LANE_COLUMNS + 6)?);
             continue;
         };
         let is_newer = lane.key.is_newer() || catalogue.config(&lane.key.queue).is_err();
@@ -55,12 +55,16 @@ pub(super) async fn stats(shared: Arc<Shared>, now: Now) -> Result<Vec<RouteStat
 }
 
 fn read(row: &PgRow) -> Result<Stats, sqlx::Error> {
-    let count = |column| row.try_get::<i64, _>(column).map(|count| count.max(0).unsigned_abs());
+    let count = |column: usize| {
+        let count = row.try_get::<i64, _>(LANE_COLUMNS + column)?;
+        Ok::<_, sqlx::Error>(count.max(0).unsigned_abs())
+    };
+    let oldest = row.try_get::<Option<i64>, _>(LANE_COLUMNS + 4)?;
     Ok(Stats {
-        scheduled: count(7)?,
-        due: count(8)?,
-        leased: count(9)?,
-        dead: count(10)?,
-        oldest_due: row.try_get::<Option<i64>, _>(11)?.map(Timestamp::from_micros),
+        scheduled: count(0)?,
+        due: count(1)?,
+        leased: count(2)?,
+        dead: count(3)?,
+        oldest_due: oldest.map(Timestamp::from_micros),
     })
 }

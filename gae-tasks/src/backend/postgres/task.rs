@@ -96,6 +96,7 @@ impl Task {
             max_attempts: self.facts.max_attempts,
             retry: self.retry.as_deref().and_then(|retry| version::decode(retry).ok()),
             deadline: self.deadline,
+            priority: lane.key.priority,
             attributes: self.attributes.clone(),
             ..TaskSpec::new(self.id, route.kind().clone(), route.shape(), lane.key.queue.clone())
         }

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
-use super::lane::{Lane, Runnable, Served};
+use super::lane::{Lane, Runnable, Served, Sort};
 use super::lane_row::names_of_lane;
 use super::queue_row::queue;
 use super::schemas::Schemas;
@@ -22,7 +22,7 @@ use crate::backend::readers::KnownReaders;
 use crate::backend::refusers::Refusers;
 use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Kind, Route, Shape, TaskSpec};
+use crate::task::{Kind, Route, TaskSpec};
 use crate::version::Unread;
 
 /// Stores a queue.
@@ -31,10 +31,10 @@ pub(super) const PUT_QUEUE: &str =
 
 /// Creates a lane, and returns its number and turn.
 pub(super) const MAKE_LANE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, \
-                                    refusers, turn) SELECT next, ?1, ?2, ?3, ?4, ?5, \
-                                    coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = \
-                                    ?1), next) FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM \
-                                    gae_tasks_lane) WHERE true RETURNING id, turn";
+                                    refusers, priority, turn) SELECT next, ?1, ?2, ?3, ?4, ?5, \
+                                    ?6, coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue \
+                                    = ?1), next) FROM (SELECT coalesce(max(id), 0) + 1 AS next \
+                                    FROM gae_tasks_lane) WHERE true RETURNING id, turn";
 
 /// The lanes and queues in memory.
 #[derive(Debug, Default)]
@@ -124,18 +124,15 @@ impl Catalogue {
 
     /// Reads the lanes after the newest known one: lanes are only ever added.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
-        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers FROM \
+        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers, priority FROM \
                            gae_tasks_lane WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(NEW)?;
         let mut rows = statement.query(params![self.newest])?;
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
             self.newest = self.newest.max(id);
-            let refusers = row.get_ref(6)?.as_blob().ok().and_then(Refusers::from_bytes);
-            match names_of_lane(row, 1).zip(row.get(5).ok()).zip(refusers) {
-                Some((((queue, route, version), turn), refusers)) => {
-                    self.know(Lane { id, queue, route, version, turn, refusers })
-                }
+            match lane(id, row) {
+                Some(lane) => self.know(lane),
                 None => unreadable::row(connection, "gae_tasks_lane", id),
             }
         }
@@ -168,6 +165,7 @@ impl Catalogue {
             && recent.has_all_of(task)
             && lane.route.shape() == task.spec.shape
             && lane.version == version
+            && lane.priority == task.spec.priority
             && lane.queue == task.spec.queue
             && *lane.route.kind() == task.spec.kind
         {
@@ -194,48 +192,38 @@ impl Catalogue {
         task: &NewTask,
         version: u8,
     ) -> Result<i64, Fault> {
-        let TaskSpec { queue, kind, shape, .. } = &task.spec;
-        let known = self.find(queue, kind, *shape, version, Refusers::NONE);
+        let TaskSpec { queue, kind, shape, priority, .. } = &task.spec;
+        let (shape, priority, refusers) = (*shape, *priority, Refusers::NONE);
+        let sort = Sort { shape, version, priority, refusers };
+        let known = self.find(queue, kind, &sort);
         self.ensure_queue(connection, queue)?;
         match known {
             Some(id) => Ok(id),
-            None => {
-                let route = Route::new(kind.clone(), *shape);
-                self.make(connection, queue.clone(), route, version, Refusers::NONE)
-            }
+            None => self.make(connection, queue, kind, sort),
         }
     }
 
-    fn find(
-        &self,
-        queue: &QueueName,
-        kind: &Kind,
-        shape: Shape,
-        version: u8,
-        refusers: Refusers,
-    ) -> Option<i64> {
-        let is_meant = |lane: &&Arc<Lane>| {
-            lane.route.shape() == shape && lane.version == version && lane.refusers == refusers
-        };
-        Some(self.by_name.get(queue)?.get(kind)?.iter().find(is_meant)?.id)
+    fn find(&self, queue: &QueueName, kind: &Kind, sort: &Sort) -> Option<i64> {
+        Some(self.by_name.get(queue)?.get(kind)?.iter().find(|lane| lane.is_of_sort(sort))?.id)
     }
 
     /// Creates a lane that is missing.
     fn make(
         &mut self,
         connection: &Connection,
-        queue: QueueName,
-        route: Route,
-        version: u8,
-        refusers: Refusers,
+        queue: &QueueName,
+        kind: &Kind,
+        sort: Sort,
     ) -> Result<i64, Fault> {
-        let shape = route.shape().to_bits().cast_signed();
+        let Sort { shape, version, priority, refusers } = sort;
+        let bits = shape.to_bits().cast_signed();
         let values =
-            params![queue.as_str(), route.kind().as_str(), shape, version, refusers.to_bytes()];
+            params![queue.as_str(), kind.as_str(), bits, version, refusers.to_bytes(), priority];
         let (id, turn) = connection
             .prepare_cached(MAKE_LANE)?
             .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.know(Lane { id, queue, route, version, turn, refusers });
+        let (queue, route) = (queue.clone(), Route::new(kind.clone(), shape));
+        self.know(Lane { id, queue, route, version, priority, turn, refusers });
         Ok(id)
     }
 
@@ -255,9 +243,10 @@ impl Catalogue {
         let Some(of) = self.lane(lane).filter(|of| of.refusers != refusers).cloned() else {
             return Ok(lane);
         };
-        match self.find(&of.queue, of.route.kind(), of.route.shape(), of.version, refusers) {
+        let sort = Sort { refusers, ..of.sort() };
+        match self.find(&of.queue, of.route.kind(), &sort) {
             Some(id) => Ok(id),
-            None => self.make(connection, of.queue.clone(), of.route.clone(), of.version, refusers),
+            None => self.make(connection, &of.queue, of.route.kind(), sort),
         }
     }
 
@@ -265,6 +254,14 @@ impl Catalogue {
     pub(super) fn turn_of(&self, queue: &QueueName) -> Option<i64> {
         Some(self.by_name.get(queue)?.values().flatten().next()?.turn)
     }
+}
+
+/// Reads the lane `id` from its row; `None` if it cannot be read.
+fn lane(id: i64, row: &Row<'_>) -> Option<Lane> {
+    let (queue, route, version) = names_of_lane(row, 1)?;
+    let refusers = Refusers::from_bytes(row.get_ref(6).ok()?.as_blob().ok()?)?;
+    let (turn, priority) = (row.get(5).ok()?, row.get(7).ok()?);
+    Some(Lane { id, queue, route, version, priority, turn, refusers })
 }
 
 /// Returns SQLite's number of the last change by another connection.

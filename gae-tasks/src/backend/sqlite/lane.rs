@@ -3,15 +3,17 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use crate::backend::refusers::Refusers;
 use crate::backend::{ReaderId, Routes};
-use crate::queue::QueueName;
-use crate::task::Route;
+use crate::queue::{QueueName, advance};
+use crate::task::{Route, Shape};
 use crate::version;
 
-/// A queue together with a route, a version and the readers that refused, interned as one number,
-/// so that tasks that a worker cannot run cost its leases nothing.
+/// A queue together with a route, a version, a priority and the readers that refused, interned as
+/// one number, so that tasks that a worker cannot run cost its leases nothing, and the tasks of a
+/// lane are in the order of their times.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,
@@ -19,13 +21,38 @@ pub(super) struct Lane {
     pub(super) route: Route,
     /// The version that a program must know to run the lane's tasks.
     pub(super) version: u8,
+    /// The priority of the lane's tasks.
+    pub(super) priority: i8,
     /// The queue's place in the order of turns.
     pub(super) turn: i64,
     /// The readers that refused the lane's tasks.
     pub(super) refusers: Refusers,
 }
 
+/// What tells the lanes of one kind in a queue apart.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sort {
+    pub(super) shape: Shape,
+    pub(super) version: u8,
+    pub(super) priority: i8,
+    pub(super) refusers: Refusers,
+}
+
 impl Lane {
+    /// Returns what tells the lane from others of its kind.
+    pub(super) fn sort(&self) -> Sort {
+        let Self { version, priority, refusers, .. } = *self;
+        Sort { shape: self.route.shape(), version, priority, refusers }
+    }
+
+    /// Whether the lane is of this sort.
+    pub(super) fn is_of_sort(&self, sort: &Sort) -> bool {
+        self.route.shape() == sort.shape
+            && self.version == sort.version
+            && self.priority == sort.priority
+            && self.refusers == sort.refusers
+    }
+
     /// Whether a newer version of this crate stored the lane's tasks.
     pub(super) const fn is_newer(&self) -> bool {
         self.version > version::KNOWN
@@ -50,6 +77,8 @@ pub(super) struct RunnableLane {
     /// Whether the worker may have the lane's tasks at once, whatever they wait for: other readers
     /// refused them.
     pub(super) is_open: bool,
+    /// How much the priority [advances](advance) the lane's tasks among those of the queue.
+    pub(super) advance: i64,
 }
 
 impl Runnable {
@@ -86,9 +115,10 @@ impl Runnable {
 }
 
 impl RunnableLane {
-    /// Creates the lane of a worker with this reader.
-    pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId) -> Self {
-        Self { lane: Arc::clone(lane), is_open: lane.refusers.are_others_than(reader) }
+    /// Creates the lane of a worker with this reader, in a queue with this step of priority.
+    pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId, step: Duration) -> Self {
+        let is_open = lane.refusers.are_others_than(reader);
+        Self { lane: Arc::clone(lane), is_open, advance: advance(lane.priority, step) }
     }
 }
 

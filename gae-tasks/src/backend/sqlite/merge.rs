@@ -1,5 +1,5 @@
-//! The order of waiting tasks: several lanes are merged by due time, open lanes before the others,
-//! a single lane is read in one go.
+//! The order of waiting tasks: several lanes are merged by due time and priority, open lanes before
+//! the others, a single lane is read in one go.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -18,6 +18,7 @@ use super::waiting;
 use crate::backend::haul::Haul;
 use crate::backend::lifecycle::Wait;
 use crate::backend::{LeasedTask, Standing};
+use crate::queue;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
@@ -47,7 +48,7 @@ pub(super) struct Catch<'a> {
 }
 
 /// Takes up to `limit` due tasks out of the order, those first that other readers refused, then
-/// those that have been due longest; returns whether there may be more.
+/// those that have been due longest by time and priority; returns whether there may be more.
 pub(super) fn take(
     merge: &mut Merge<'_>,
     limit: usize,
@@ -87,7 +88,8 @@ fn put_off(
     const UNREFUSED: &str = "SELECT coalesce((SELECT other.id FROM gae_tasks_lane own CROSS JOIN \
                              gae_tasks_lane other ON other.queue = own.queue AND other.kind = \
                              own.kind AND other.shape = own.shape AND other.version = own.version \
-                             AND other.refusers = x'' WHERE own.id = ?1), ?1)";
+                             AND other.refusers = x'' AND other.priority = own.priority WHERE \
+                             own.id = ?1), ?1)";
     const PUT_OFF_UNTIL: &str =
         "UPDATE gae_tasks_task SET schedule_time = ?2, lane = ?3 WHERE id = ?1";
     let later = now.plus(PUT_OFF);
@@ -104,10 +106,11 @@ fn put_off(
 /// The place of a task in its lane.
 type Key = (i64, TaskId);
 
-/// The place of a lane's first task among those of other lanes: whether the lane is not open, and
-/// the task's place in its lane. The tasks of an open lane come first: they had their turn, and
-/// others refused them. Their times are the ends of pauses, which do not concern the worker.
-type Head = (bool, Key);
+/// The place of a lane's first task among those of other lanes: whether the lane is not open, the
+/// task's [place](queue::place) by time and priority, and its id. The tasks of an open lane come
+/// first: they had their turn, and others refused them. Their times are the ends of pauses, which
+/// do not concern the worker.
+type Head = (bool, i128, TaskId);
 
 /// Before any other.
 const FIRST: Key = (i64::MIN, TaskId::from_bytes([0; 16]));
@@ -140,7 +143,7 @@ impl<'a> LaneCursor<'a> {
 /// limit.
 const MOST_READ: usize = 1_024;
 
-/// Merges lanes by due time, open lanes first.
+/// Merges lanes by due time and priority, open lanes first.
 pub(super) struct Merge<'a> {
     connection: &'a Connection,
     rank: Rank,
@@ -239,12 +242,12 @@ impl<'a> Merge<'a> {
         reader: &mut TaskRows<'_>,
         may_give: impl Fn(&Lane) -> bool,
     ) -> Result<Option<(LeasedTask, Waited)>, Fault> {
-        while let Some(Reverse(((_, key), index))) = self.heads.pop() {
+        while let Some(Reverse((_, index))) = self.heads.pop() {
             let Some(source) = self.sources.get_mut(index).filter(|source| may_give(source.lane))
             else {
                 continue;
             };
-            let since = source.ready.pop_front().and_then(|(_, since)| since);
+            let Some((key, since)) = source.ready.pop_front() else { continue };
             source.taken = Some(key);
             let (lane, waited) = (source.lane, (source.timed, since));
             self.offer(index)?;
@@ -296,7 +299,9 @@ impl<'a> Merge<'a> {
 impl LaneCursor<'_> {
     /// Returns the place of the next task among those of other lanes.
     fn head(&self) -> Option<Head> {
-        self.ready.front().map(|(key, _)| (!self.lane.is_open, *key))
+        let ((due, id), _) = self.ready.front()?;
+        let place = queue::place(Timestamp::from_micros(*due), self.lane.advance);
+        Some((!self.lane.is_open, place, *id))
     }
 
     /// Returns the latest due time to read, in its stored form.

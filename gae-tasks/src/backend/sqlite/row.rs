@@ -25,7 +25,7 @@ const RECORD: &str = concat!(
                       t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, \
                       t.deadline, t.attributes, t.died, NOT ",
     waits!(),
-    ", t.errors, t.lost_attempts, t.refusals, l.refusers \
+    ", t.errors, t.lost_attempts, t.refusals, l.refusers, l.priority \
                       FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"
 );
 
@@ -142,6 +142,7 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
         max_attempts: row.get(11)?,
         retry: retry(connection, id, own_retry.as_deref()),
         deadline: deadline(row.get(13)?),
+        priority: row.get(21)?,
         attributes: row.get(14)?,
         ..TaskSpec::new(id, kind(row.get(1)?)?, shape(row.get(2)?), queue_name(row.get(4)?)?)
     };

@@ -37,7 +37,8 @@ pub(super) fn sample(connection: &Connection, request: &Sample) -> Result<Vec<Sa
     request.routes.iter().map(of_route).collect()
 }
 
-/// Returns the lanes of a route: there is one for each version, and for the readers that refused.
+/// Returns the lanes of a route: there is one for each version and priority, and for the readers
+/// that refused.
 fn lanes(connection: &Connection, queue: &QueueName, route: &Route) -> Result<Vec<i64>, Fault> {
     let mut statement = connection.prepare_cached(LANES)?;
     let shape = route.shape().to_bits().cast_signed();

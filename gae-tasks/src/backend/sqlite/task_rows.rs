@@ -81,6 +81,7 @@ pub(super) fn task(
         max_attempts: row.get(first + 7).unwrap_or_default(),
         retry: retry(connection, lease.id, own_retry.as_deref()),
         deadline: deadline(row.get(first + 3)?),
+        priority: lane.priority,
         attributes: row.get(first + 4)?,
         ..TaskSpec::new(lease.id, kind, shape, queue)
     };

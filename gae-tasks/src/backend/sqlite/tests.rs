@@ -9,6 +9,7 @@ mod moved;
 mod newer;
 mod plans;
 mod power;
+mod priorities;
 mod purge;
 mod ready;
 mod refused;

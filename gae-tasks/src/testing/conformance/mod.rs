@@ -15,6 +15,7 @@ mod extremes;
 mod lease;
 mod names;
 mod newer;
+mod priorities;
 mod readers;
 mod reading;
 mod refusals;
@@ -184,6 +185,25 @@ macro_rules! conformance {
                 a_leased_task_is_not_leased_again
                 an_expired_lease_is_recovered_by_a_sweep_only
                 eight_concurrent_workers_share_no_task
+            ]
+            priorities [
+                a_priority_is_kept
+                a_step_of_priority_counts_as_thirty_seconds
+                every_lease_takes_what_stands_first
+                every_lease_follows_the_step_of_the_queue
+                a_step_that_changes_counts_for_what_waits
+                no_task_is_leased_before_its_time_whatever_its_priority
+                every_priority_has_its_place
+                queues_take_turns_whatever_the_priorities_of_their_tasks
+                a_retried_task_keeps_its_priority
+                a_task_that_goes_back_keeps_its_priority
+                marked_tasks_stand_by_priority_too
+                a_refused_task_keeps_its_priority
+                a_replayed_dead_letter_keeps_its_priority
+                a_buried_task_keeps_its_priority
+                a_task_made_due_keeps_its_priority
+                tasks_of_all_priorities_are_counted_and_purged_together
+                tasks_at_the_end_of_time_stand_by_priority
             ]
             relayed [
                 a_task_is_leased_ahead_of_its_time

@@ -50,7 +50,7 @@ async fn a_name_that_cannot_be_read_is_blocked_all_the_same() {
 
 #[tokio::test]
 async fn tasks_of_a_damaged_lane_are_skipped_and_can_be_deleted() {
-    for damage in ["kind = ''", "refusers = '\\x01'", "version = -1"] {
+    for damage in ["kind = ''", "refusers = '\\x01'", "version = -1", "priority = 200"] {
         let stage = three().await;
         let bad = stage.lane("q", "a/c").await;
         stage.store(bad, 10..12).await;

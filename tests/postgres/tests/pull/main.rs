@@ -8,6 +8,7 @@ mod lost_rows;
 mod many_queues;
 mod moved;
 mod presence;
+mod priorities;
 mod rows;
 mod rules;
 mod snapshot;

@@ -103,6 +103,20 @@ async fn an_error_does_not_quote_the_row() {
 }
 
 #[tokio::test]
+async fn a_priority_is_stored_with_its_task() {
+    let (stage, _) = summed().await;
+    let mut tx = stage.pool.begin().await.unwrap();
+    let calls = [add::defer(1).priority(-7), add::defer(2).priority(7).named("n"), add::defer(3)];
+    let stored = stage.tasks.defer_many_in_tx(&mut *tx, calls).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut kept = Vec::new();
+    for deferred in stored {
+        kept.push(stage.tasks.get(deferred.id).await.unwrap().unwrap().spec.priority);
+    }
+    assert_eq!(kept, [-7, 7, 0]);
+}
+
+#[tokio::test]
 async fn a_delay_counts_from_the_call() {
     let (stage, _) = summed().await;
     let mut tx = stage.pool.begin().await.unwrap();

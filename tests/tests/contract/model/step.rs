@@ -23,6 +23,7 @@ pub(crate) struct Script {
     pub(crate) max_attempts: Option<u32>,
     pub(crate) retry: Option<RetryConfig>,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) priority: i8,
     pub(crate) attributes: Option<Vec<u8>>,
     pub(crate) payload: Vec<u8>,
 }
@@ -196,9 +197,11 @@ fn any_first_step() -> impl Strategy<Value = Step> {
 
 /// Returns a configuration with some of its fields set.
 fn any_config() -> impl Strategy<Value = QueueConfig> {
-    (of(any_retry()), of(any_duration()), of(any_duration()), of(0_u32..3)).prop_map(
-        |(retry, dead, names, lost)| {
+    let retention = (of(any_duration()), of(any_duration()));
+    (of(any_retry()), retention, of(0_u32..3), of(any_duration())).prop_map(
+        |(retry, (dead, names), lost, step)| {
             let config = QueueConfig::new();
+            let config = step.map_or(config.clone(), |step| config.with_priority_step(step));
             let config = retry.map_or(config.clone(), |retry| config.with_retry(retry));
             let config =
                 dead.map_or(config.clone(), |dead| config.with_dead_letter_retention(dead));
@@ -240,7 +243,8 @@ fn any_list() -> impl Strategy<Value = Step> {
 fn any_plan() -> impl Strategy<Value = Script> {
     let shape = (select(&SHAPES[..]), prop::bool::weighted(0.8));
     let identity = (select(&QUEUES[..]), select(&KINDS[..]), shape, of(select(&NAMES[..])));
-    let limits = (of(1_u32..4), of(any_retry()), of(Just(Duration::from_nanos(1_000_000_001))));
+    let deadline = of(Just(Duration::from_nanos(1_000_000_001)));
+    let limits = (of(1_u32..4), of(any_retry()), deadline, any_priority());
     let small = || prop::collection::vec(any::<u8>(), 0..4);
     // The first byte of attributes is their version, mostly a readable one.
     let attributes = (prop_oneof![5 => 0_u8..2, 1 => any::<u8>()], small());
@@ -248,7 +252,8 @@ fn any_plan() -> impl Strategy<Value = Script> {
     let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(attributes));
     (identity, any_schedule(), limits, bytes).prop_map(
         |((queue, kind, (shape, has_schema), name), schedule, limits, bytes)| {
-            let ((max_attempts, retry, deadline), (payload, attributes)) = (limits, bytes);
+            let (max_attempts, retry, deadline, priority) = limits;
+            let (payload, attributes) = bytes;
             Script {
                 queue,
                 kind,
@@ -259,11 +264,16 @@ fn any_plan() -> impl Strategy<Value = Script> {
                 max_attempts,
                 retry,
                 deadline,
+                priority,
                 attributes,
                 payload,
             }
         },
     )
+}
+
+fn any_priority() -> impl Strategy<Value = i8> {
+    prop_oneof![3 => Just(0), 2 => select(vec![-100_i8, -1, 1, 2, 100])]
 }
 
 fn any_schedule() -> impl Strategy<Value = Schedule> {

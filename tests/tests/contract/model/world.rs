@@ -457,6 +457,7 @@ fn task(number: usize, plan: Script) -> NewTask {
         task.spec.max_attempts = plan.max_attempts;
         task.spec.retry = plan.retry;
         task.spec.deadline = plan.deadline;
+        task.spec.priority = plan.priority;
         task.spec.attributes = plan.attributes;
         task.schedule = plan.schedule;
     })

@@ -57,7 +57,7 @@ impl Store {
         let (mut sources, mut questions) = (Vec::new(), Vec::new());
         for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
             let mut read = |lane: &Lane| {
-                let (route, _, refusers) = lane;
+                let Lane { route, refusers, .. } = lane;
                 let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
                 let Ok(known) = readers.reader(&lease.routes, route, schema);
                 let reader = known.unwrap_or_else(|question| {
@@ -67,7 +67,8 @@ impl Store {
                 Some((lane.clone(), refusers.are_others_than(reader?)))
             };
             let lanes = order.lanes(queue).filter_map(&mut read).collect();
-            sources.push(Source { queue: queue.clone(), lanes });
+            let step = self.config(queue).priority_step();
+            sources.push(Source { queue: queue.clone(), lanes, step });
         }
         sources.sort_unstable_by_key(|source| places.get(&source.queue));
         if questions.is_empty() { Ok(sources) } else { Err(questions) }

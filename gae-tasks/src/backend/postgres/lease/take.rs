@@ -58,6 +58,16 @@ const TAKE: &str = take!(
      closed, due, task ROWS UNBOUNDED PRECEDING))"
 );
 
+/// Like [`TAKE`], where some sources are advanced by their priority. A place by time and priority
+/// may be wider than a time.
+const TAKE_BY_PRIORITY: &str = take!(
+    "ranked AS (SELECT f.*, f.due - ($20::bigint[])[f.no::int]::numeric AS advanced FROM found f), \
+     turned AS (SELECT *, row_number() OVER (PARTITION BY queue ORDER BY closed, advanced, task) - \
+     1 AS nth FROM ranked), placed AS (SELECT *, row_number() OVER w AS place, sum(size) OVER w - \
+     size AS before FROM turned WHERE nth < most WINDOW w AS (ORDER BY nth / $12::int, turn, \
+     closed, advanced, task ROWS UNBOUNDED PRECEDING))"
+);
+
 /// Takes tasks of one source, which are found in their order.
 const TAKE_OF_ONE: &str = take!(
     "placed AS (SELECT *, row_number() OVER w AS place, sum(size) OVER w - size AS before FROM \
@@ -117,8 +127,14 @@ pub(super) async fn take(
         asks.iter().map(|ask| number(of(ask))).collect()
     };
     let sources = || asks.iter().map(|ask| ask.source);
-    let query = database
-        .prepared(if asks.len() == 1 { TAKE_OF_ONE } else { TAKE })
+    let by_priority = asks.len() > 1 && sources().any(|source| source.advance != 0);
+    let text = match asks {
+        [_] => TAKE_OF_ONE,
+        _ if by_priority => TAKE_BY_PRIORITY,
+        _ => TAKE,
+    };
+    let mut query = database
+        .prepared(text)
         .bind(at(request.now))
         .bind(each(|ask| ask.queue))
         .bind(each(|ask| ask.turn))
@@ -138,6 +154,9 @@ pub(super) async fn take(
         .bind(terms.alone)
         .bind(time::micros(request.ahead))
         .bind(terms.holder);
+    if by_priority {
+        query = query.bind(sources().map(|source| source.advance).collect::<Vec<_>>());
+    }
     let rows = query.fetch_all(&mut *connection).await?;
     let mut taken = Taken { ends: vec![None; asks.len()], ..Taken::default() };
     for row in &rows {
@@ -202,6 +221,7 @@ fn leased(
         max_attempts: facts.max_attempts,
         retry: task.retry.and_then(|retry| version::decode(&retry).ok()),
         deadline: task.deadline,
+        priority: key.priority,
         attributes: task.attributes,
         ..TaskSpec::new(task.id, kind, shape, key.queue.clone())
     };

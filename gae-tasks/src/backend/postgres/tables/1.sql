@@ -48,8 +48,9 @@ CREATE TABLE gae_tasks.sensitive (
 -- lock, which keeps them unique.
 CREATE INDEX sensitive_kind ON gae_tasks.sensitive USING hash (kind);
 
--- A queue together with a route, a version and the readers that refused: what a worker can or
--- cannot lease, as one number. Lanes are committed before their first task, and never deleted.
+-- A queue together with a route, a version, a priority and the readers that refused: what a worker
+-- can or cannot lease, as one number, and what is leased in the order of time alone. Lanes are
+-- committed before their first task, and never deleted.
 CREATE TABLE gae_tasks.lane (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     queue text COLLATE "C" NOT NULL,
@@ -63,7 +64,8 @@ CREATE TABLE gae_tasks.lane (
     turn bigint NOT NULL,
     -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending
     -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
-    refusers bytea NOT NULL
+    refusers bytea NOT NULL,
+    priority smallint NOT NULL DEFAULT 0
 );
 
 -- Rows are added under the same advisory lock.

@@ -10,7 +10,7 @@ use crate::backend::Routes;
 use crate::backend::readers::{Answer, Question};
 use crate::backend::sqlite::error::Fault;
 use crate::backend::sqlite::lane::{Runnable, RunnableLane};
-use crate::queue::QueueName;
+use crate::queue::{QueueConfig, QueueName};
 
 /// The most workers of one process whose lanes are kept; with more workers, some look up their
 /// lanes again and again.
@@ -61,6 +61,10 @@ impl Catalogue {
     ) -> Result<Result<Vec<RunnableLane>, Vec<Question>>, Fault> {
         let Self { lanes, queues: stored, readers, schemas, .. } = self;
         let is_open = |queue: &Queue| !queue.paused && queue.config.is_ok();
+        let step = |queue: &QueueName| {
+            let config = stored.get(queue).and_then(|queue| queue.config.as_ref().ok());
+            config.unwrap_or(&QueueConfig::new()).priority_step()
+        };
         let (mut readable, mut questions) = (Vec::new(), Vec::new());
         for lane in lanes.values() {
             if queues.contains(&lane.queue)
@@ -69,9 +73,9 @@ impl Catalogue {
             {
                 let schema = || schemas.find(connection, lane.route.shape());
                 match readers.reader(routes, &lane.route, schema)? {
-                    Ok(reader) => {
-                        readable.extend(reader.map(|reader| RunnableLane::new(lane, reader)))
-                    }
+                    Ok(reader) => readable.extend(
+                        reader.map(|reader| RunnableLane::new(lane, reader, step(&lane.queue))),
+                    ),
                     Err(question) => questions.push(question),
                 }
             }

@@ -10,7 +10,7 @@ use crate::version;
 
 /// Finds the lane, and whether its queue and this schema of its shape are stored.
 const FIND: &str = "SELECT (SELECT id FROM gae_tasks_lane WHERE queue = ?1 AND kind = ?2 AND shape \
-                    = ?3 AND version = ?4 AND refusers = x''), \
+                    = ?3 AND version = ?4 AND refusers = x'' AND priority = ?6), \
                     EXISTS (SELECT 1 FROM gae_tasks_queue WHERE name = ?1), \
                     EXISTS (SELECT 1 FROM gae_tasks_schemas WHERE shape = ?3 AND schema = ?5)";
 
@@ -19,8 +19,9 @@ pub(super) async fn of(statements: &mut impl Statements, task: &NewTask) -> Resu
     let spec = &task.spec;
     let shape = spec.shape.to_bits().cast_signed();
     let lane = |last| {
-        let kind = Value::from(spec.kind.as_str());
-        [spec.queue.as_str().into(), kind, shape.into(), i64::from(spec.version()).into(), last]
+        let (kind, version) = (Value::from(spec.kind.as_str()), i64::from(spec.version()));
+        let priority = i64::from(spec.priority);
+        [spec.queue.as_str().into(), kind, shape.into(), version.into(), last, priority.into()]
     };
     for path in &*task.sensitive {
         statements.run(sensitive::KEEP, &[spec.kind.as_str().into(), (&**path).into()]).await?;

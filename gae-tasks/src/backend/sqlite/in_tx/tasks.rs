@@ -29,7 +29,7 @@ pub(super) async fn store(
             answers.push(answer);
             continue;
         }
-        let key = (&spec.queue, &spec.kind, spec.shape, spec.version());
+        let key = (&spec.queue, &spec.kind, spec.shape, spec.version(), spec.priority);
         let lane = match lanes.get(&key) {
             Some(lane) => *lane,
             None => {

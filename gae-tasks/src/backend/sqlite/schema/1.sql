@@ -41,7 +41,8 @@ CREATE TABLE gae_tasks_sensitive (
     PRIMARY KEY (kind, path)
 ) WITHOUT ROWID;
 
--- A queue together with a route and a version: what a worker can or cannot lease, as one number.
+-- A queue together with a route, a version and a priority: what a worker can or cannot lease, as
+-- one number, and what is leased in the order of time alone.
 -- Like all tables that `in_tx` writes it has no rowid, so that the application's
 -- `last_insert_rowid()` stays what it was.
 CREATE TABLE gae_tasks_lane (
@@ -58,7 +59,8 @@ CREATE TABLE gae_tasks_lane (
     -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending
     -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers BLOB NOT NULL,
-    UNIQUE (queue, kind, shape, version, refusers)
+    priority INTEGER NOT NULL,
+    UNIQUE (queue, kind, shape, version, refusers, priority)
 ) WITHOUT ROWID;
 
 CREATE TABLE gae_tasks_task (

@@ -61,6 +61,7 @@ async fn what_only_workers_have_a_use_for_is_refused() {
         QueueConfig::new().with_dead_letter_retention(day),
         QueueConfig::new().with_tombstone_retention(day),
         QueueConfig::new().with_max_lost_attempts(3),
+        QueueConfig::new().with_priority_step(day),
     ];
     for config in refused {
         let answer = tasks.put_queue("emails", config.clone()).await;

@@ -211,6 +211,46 @@ async fn a_backoff_of_a_tasks_own_is_refused_where_it_is_deferred() {
     greet::defer("you").retry(limits).on(&tasks).await.unwrap();
 }
 
+#[deferred(name = "shop/has_a_priority", queue = "emails", priority = 5)]
+async fn has_a_priority() {}
+
+#[tokio::test]
+async fn a_priority_is_refused_where_it_is_deferred() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let stated = [
+        (has_a_priority::defer(), "`priority` in its attribute"),
+        (has_a_priority::defer().priority(-1), "`.priority(..)`"),
+        (greet::defer("you").priority(1), "`.priority(..)`"),
+    ];
+    for (deferred, named) in stated {
+        let refused = deferred.on(&tasks).await.unwrap_err();
+        assert!(
+            matches!(refused, Error::UnsupportedPriority { backend: "cloudtasks", .. }),
+            "{refused:?}"
+        );
+        assert!(refused.to_string().contains(named), "{refused}");
+    }
+    assert!(server.tasks(PLACE, "emails").is_empty());
+    has_a_priority::defer().priority(0).on(&tasks).await.unwrap();
+    greet::defer("you").priority(0).on(&tasks).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_priority_is_refused_where_a_service_is_built() {
+    let server = server().await;
+    let backend = builder(&server).build().await.unwrap();
+    let registry = Registry::new().with::<greet>().with::<has_a_priority>();
+    let tasks = Client::builder().registry(registry).build_push(backend).unwrap();
+    let Error::Misconfigured { problems, .. } = tasks.push_service().build().unwrap_err() else {
+        panic!()
+    };
+    let mut of_priority = problems.iter().filter(|problem| problem.contains("`priority`"));
+    let problem = of_priority.next().expect("it is reported");
+    assert!(problem.contains("`shop/has_a_priority`"), "{problems:?}");
+    assert_eq!(of_priority.next(), None, "{problems:?}");
+}
+
 #[tokio::test]
 async fn a_backoff_of_a_tasks_own_is_refused_where_a_service_is_built() {
     let server = server().await;

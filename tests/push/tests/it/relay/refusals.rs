@@ -40,6 +40,8 @@ async fn options_that_google_lacks_are_refused_once_the_queue_is_known_to_be_rel
     assert!(matches!(refused, Err(Error::UnsupportedBackoff { .. })), "{refused:?}");
     let refused = tasks.defer_many([mail::defer("a"), report::defer()]).await;
     assert!(matches!(refused, Err(Error::DeadlineOutOfRange { .. })), "{refused:?}");
+    let refused = mail::defer("a").priority(3).on(tasks).await;
+    assert!(matches!(refused, Err(Error::UnsupportedPriority { .. })), "{refused:?}");
     let refused = mail::defer("a").target("other").on(tasks).await;
     assert!(matches!(refused, Err(Error::UnsupportedOption { .. })), "{refused:?}");
     mail::defer("a").header("X-A", "1").on(tasks).await.unwrap();

@@ -122,6 +122,19 @@ async fn a_backoff_that_google_lacks_makes_a_dead_letter_after_a_replay_too() {
 }
 
 #[tokio::test]
+async fn a_priority_that_was_stored_unchecked_makes_a_dead_letter() {
+    let stage = Stage::open().await;
+    let id = mail::defer("hello").priority(3).on(&stage.tasks).await.unwrap().id;
+    let relay = Running::start(stage.relay());
+    stage.all_relayed().await;
+    relay.stop().await;
+    let dead = stage.tasks.get(id).await.unwrap().unwrap();
+    assert_eq!((dead.state, dead.spec.priority), (TaskState::Dead, 3));
+    assert!(dead.errors[0].message.contains("has a priority"), "{:?}", dead.errors);
+    assert_eq!(stage.server.calls("CreateTask"), 0);
+}
+
+#[tokio::test]
 async fn a_task_that_is_deleted_after_it_was_leased_is_not_created() {
     let stage = Stage::open().await;
     let id = mail::defer("gone").on(&stage.tasks).await.unwrap().id;
