@@ -130,6 +130,8 @@ mod text;
 mod time;
 mod unwind;
 mod version;
+#[cfg(feature = "yaml")]
+mod yaml;
 
 // contract
 pub mod backend;
@@ -166,8 +168,8 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{
-    CallersTransaction, Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter,
-    TaskRecord, TaskState, UnreadQueue,
+    CallersTransaction, Capabilities, QueueLimits, QueueRecord, RouteStats, Stats, TaskError,
+    TaskFilter, TaskRecord, TaskState, UnreadQueue,
 };
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
@@ -181,7 +183,7 @@ pub use client::{
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use defer::{Defer, DeferFuture};
-pub use error::Error;
+pub use error::{Error, FileMistake};
 #[doc = include_str!("docs/deferred.md")]
 #[doc(inline)]
 pub use gae_tasks_macros::deferred;
@@ -192,7 +194,7 @@ pub use outcome::{
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use payload::Json;
 pub use payload::{Schema, SchemaError, UnreadableError};
-pub use queue::{Attempts, QueueConfig, QueueName, RetryConfig};
+pub use queue::{Attempts, QueueConfig, QueueName, Queues, RetryConfig};
 pub use registry::Registry;
 pub use retention::Retention;
 pub use task::{Deferred, Kind, Route, Shape, TaskId, TaskName, TaskSpec};
