@@ -177,8 +177,8 @@ pub use client::PushServiceBuilder;
 pub use client::{
     CheckDeploy, CheckDeployFuture, Client, ClientBuilder, ClientGuard, DeferManyFuture,
     DeployReport, DeployRoute, DeployValues, DeployVerdict, Description, ListTasks,
-    ListTasksFuture, Relay, RelayFuture, SweepPayloads, SweepPayloadsFuture, Unroutable, Worker,
-    WorkerFuture,
+    ListTasksFuture, QueuePlan, Relay, RelayFuture, SweepPayloads, SweepPayloadsFuture, Unroutable,
+    Worker, WorkerFuture,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};

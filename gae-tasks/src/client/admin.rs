@@ -210,7 +210,7 @@ impl Client {
         self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?).with_tasks()).await
     }
 
-    async fn remove_queue(&self, request: DeleteQueue) -> Result<Purged, Error> {
+    pub(super) async fn remove_queue(&self, request: DeleteQueue) -> Result<Purged, Error> {
         let queue = request.queue.clone();
         let purged = self.backend().delete_queue(request).await?;
         // The queue is created again without the retention.

@@ -45,7 +45,8 @@ pub(crate) fn problems_of_limits(
     }
     if limits.burst().is_some() && !accepted.burst_size {
         problems.push(format!(
-            "has a `max_burst_size`, which the `{backend}` backend chooses itself: remove it"
+            "has a `max_burst_size` (`bucket_size` in a `queue.yaml`), but the `{backend}` backend \
+             chooses that itself: remove it"
         ));
     }
     let most = accepted.max_concurrent_dispatches;
@@ -106,7 +107,7 @@ mod tests {
         let problems = problems(&config, &far());
         let named = [
             "`max_dispatches_per_second` of 500.5, but the `far` backend accepts at most 500",
-            "`max_burst_size`, which the `far` backend chooses itself",
+            "`max_burst_size` (`bucket_size` in a `queue.yaml`), but the `far` backend chooses",
             "`max_concurrent_dispatches` of 5001, but the `far` backend accepts at most 5000",
             "`dead_letter_retention`, which the `far` backend does not support",
             "`tombstone_retention`, which",
