@@ -116,8 +116,8 @@ impl QueuePlan {
             self.change(planned).await?;
         }
         for queue in &self.compared.missing {
-            let request = ReplaceQueue::new(queue.clone(), QueueConfig::new());
-            self.client.backend().replace_queue(request).await?;
+            // If another program has made it meanwhile, it stays as it is.
+            self.client.backend().put_queue(queue.clone(), QueueConfig::new()).await?;
         }
         let deleted = self.compared.extra.iter().filter(|_| self.deletes_extra);
         for queue in deleted {
