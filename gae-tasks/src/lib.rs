@@ -44,8 +44,9 @@
 //!   anywhere in the call tree.
 //! - [`PermanentTaskFailure`], [`SingularTaskFailure`] and [`TaskFailure`] are errors by which a
 //!   handler chooses what happens to its task. Any other error means a retry.
-//! - [`QueueConfig`] and [`RetryConfig`] say how the tasks of a queue are retried and kept;
-//!   [`Client::put_queue`] stores them.
+//! - [`QueueConfig`] and [`RetryConfig`] say how the tasks of a queue are retried, limited and
+//!   kept; [`Client::put_queue`] stores them, and [`Client::plan_queues`] makes the stored queues
+//!   those of the program or of a `queue.yaml`.
 //! - [`Client::stats`], [`Client::list`] and [`Client::replay`] inspect stored tasks and dead
 //!   letters and act on them.
 //! - [`payload_store`] keeps payloads that are too large for a task.
@@ -58,8 +59,9 @@
 //! [`guide`] explains how these parts are used together: [which queue](guide::which_queue),
 //! [deferring](guide::deferring), [handlers](guide::handlers), [testing](guide::testing),
 //! [transactions](guide::transactions), [idempotency](guide::idempotency),
-//! [operating](guide::operating), [Postgres](guide::postgres), [push](guide::push),
-//! [deployment](guide::deployment), [backup](guide::backup), and the [FAQ](guide::faq).
+//! [queues](guide::queues), [operating](guide::operating), [Postgres](guide::postgres),
+//! [push](guide::push), [deployment](guide::deployment), [backup](guide::backup), and the
+//! [FAQ](guide::faq).
 //!
 //! # Guarantees
 //!
@@ -101,6 +103,7 @@
 //! | `actix` | | the push service for actix-web 4 |
 //! | `cloud-tasks` | | the backend of Google Cloud Tasks |
 //! | `object-store`, `gcs` | | payload stores in a folder, any `object_store`, Google Cloud Storage |
+//! | `yaml` | | [`Queues`] from App Engine's `queue.yaml` |
 //! | `chrono`, `jiff`, `time` | | [`Timestamp`] from and into the types of these crates |
 //! | `testing` | | the test kit |
 

@@ -178,7 +178,8 @@ fn place(marker: &Marker) -> Place {
 }
 
 fn unreadable(error: &ScanError) -> FileMistake {
-    let info = error.info();
+    // The parser may quote a character of the file.
+    let info: String = error.info().chars().filter(|c| !c.is_control()).collect();
     place(error.marker()).mistake(format!(
         "this is not YAML ({info}): check the indentation, with spaces, and the colons, dashes and \
          quotes here and above"
