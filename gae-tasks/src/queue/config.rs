@@ -19,7 +19,9 @@ static RETRY: RetryConfig = RetryConfig::new();
 /// The configuration of a queue: the fields that were set, and a default for each other field.
 ///
 /// [`put_queue`](crate::Client::put_queue) writes the fields that were set; the others keep their
-/// stored values.
+/// stored values. [`plan_queues`](crate::Client::plan_queues) makes whole queues as they are
+/// configured. Configurations are built in constants too. The guide
+/// [queues](crate::guide::queues) explains rates in words.
 ///
 /// ```
 /// use std::time::Duration;

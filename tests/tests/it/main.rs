@@ -16,6 +16,7 @@ mod marks;
 mod methods;
 mod options;
 mod payloads;
+mod queues;
 mod readable;
 mod registry;
 #[cfg(feature = "sqlite")]
