@@ -119,10 +119,11 @@ impl QueuePlan {
             // If another program has made it meanwhile, it stays as it is.
             self.client.backend().put_queue(queue.clone(), QueueConfig::new()).await?;
         }
-        let deleted = self.compared.extra.iter().filter(|_| self.deletes_extra);
-        for queue in deleted {
-            let request = DeleteQueue::new(self.client.now(), queue.clone());
-            self.client.remove_queue(request).await?;
+        if self.deletes_extra {
+            for queue in &self.compared.extra {
+                let request = DeleteQueue::new(self.client.now(), queue.clone());
+                self.client.remove_queue(request).await?;
+            }
         }
         Ok(())
     }

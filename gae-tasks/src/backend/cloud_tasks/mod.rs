@@ -9,6 +9,7 @@ mod letter;
 mod limits;
 mod name;
 mod queue;
+mod rates;
 mod read;
 mod record;
 mod request;
