@@ -181,8 +181,8 @@ impl QueueConfig {
         self
     }
 
-    /// This configuration with the retries and limits of `other`, whether set or not, and with every
-    /// other field that is set in `other`.
+    /// This configuration with the retries and limits of `other`, whether set or not, and with
+    /// every other field that is set in `other`.
     pub(crate) fn replaced(self, other: Self) -> Self {
         let (retry, limits) = (other.retry.clone(), other.limits);
         Self { retry, limits, ..self.merged(other) }

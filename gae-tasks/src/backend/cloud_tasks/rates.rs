@@ -25,8 +25,8 @@ pub(super) fn fields_of(limits: RateLimits) -> impl Iterator<Item = &'static str
     rate.into_iter().chain(limits.concurrent().map(|_| CONCURRENT_FIELD))
 }
 
-/// These limits, and Google's own where one is not set: an update that names a field without a value
-/// would write a zero, and the API does not say what that means.
+/// These limits, and Google's own where one is not set: an update that names a field without a
+/// value would write a zero, and the API does not say what that means.
 pub(super) fn with_googles_own(limits: RateLimits) -> RateLimits {
     let mut own = RateLimits::NONE;
     if let Some(rate) = QUEUES.own_dispatches_per_second {
