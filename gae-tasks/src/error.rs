@@ -1,5 +1,6 @@
 //! Errors between a caller and the queue. An error of a handler is a [`Failure`](crate::Failure).
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::outcome::BoxError;
@@ -373,11 +374,22 @@ pub enum Error {
     },
 
     /// Tasks, state and queues of this program do not fit together; `Display` lists every problem.
-    #[error("{} of the task set-up must be fixed:{}", count(.problems), bullets(.problems))]
+    #[error("{} of the task set-up must be fixed:{}", count(.problems), listed(.problems))]
     #[non_exhaustive]
     Misconfigured {
         /// One text for each problem, with its fix.
         problems: Vec<String>,
+    },
+
+    /// A configuration file has mistakes; `Display` lists all of them, each with its place and its
+    /// fix.
+    #[error("`{file}` has {}", all_of(.mistakes))]
+    #[non_exhaustive]
+    ConfigFile {
+        /// The name of such files.
+        file: &'static str,
+        /// The mistakes, in the order of the file.
+        mistakes: Vec<FileMistake>,
     },
 
     /// A call in the caller's own transaction was refused. The transaction is as it was before the
@@ -432,6 +444,32 @@ pub enum Error {
         /// The handler's error.
         source: BoxError,
     },
+}
+
+/// A mistake in a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileMistake {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column in that line, in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong, and what to write.
+    pub problem: String,
+}
+
+#[cfg(feature = "yaml")]
+impl FileMistake {
+    /// Creates a mistake at this place.
+    pub(crate) const fn new(line: usize, column: usize, problem: String) -> Self {
+        Self { line, column, problem }
+    }
+}
+
+impl fmt::Display for FileMistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}: {}", self.line, self.column, self.problem)
+    }
 }
 
 /// Constructors for backends outside of this crate.
@@ -522,6 +560,10 @@ fn number(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-fn bullets(problems: &[String]) -> String {
-    problems.iter().map(|problem| format!("\n  - {problem}")).collect()
+fn all_of(mistakes: &[FileMistake]) -> String {
+    format!("{}:{}", number(mistakes.len() as u64, "mistake"), listed(mistakes))
+}
+
+fn listed(items: &[impl fmt::Display]) -> String {
+    items.iter().map(|item| format!("\n  - {item}")).collect()
 }

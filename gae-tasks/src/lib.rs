@@ -44,8 +44,9 @@
 //!   anywhere in the call tree.
 //! - [`PermanentTaskFailure`], [`SingularTaskFailure`] and [`TaskFailure`] are errors by which a
 //!   handler chooses what happens to its task. Any other error means a retry.
-//! - [`QueueConfig`] and [`RetryConfig`] say how the tasks of a queue are retried and kept;
-//!   [`Client::put_queue`] stores them.
+//! - [`QueueConfig`] and [`RetryConfig`] say how the tasks of a queue are retried, limited and
+//!   kept; [`Client::put_queue`] stores them, and [`Client::plan_queues`] makes the stored queues
+//!   those of the program or of a `queue.yaml`.
 //! - [`Client::stats`], [`Client::list`] and [`Client::replay`] inspect stored tasks and dead
 //!   letters and act on them.
 //! - [`payload_store`] keeps payloads that are too large for a task.
@@ -58,8 +59,9 @@
 //! [`guide`] explains how these parts are used together: [which queue](guide::which_queue),
 //! [deferring](guide::deferring), [handlers](guide::handlers), [testing](guide::testing),
 //! [transactions](guide::transactions), [idempotency](guide::idempotency),
-//! [operating](guide::operating), [Postgres](guide::postgres), [push](guide::push),
-//! [deployment](guide::deployment), [backup](guide::backup), and the [FAQ](guide::faq).
+//! [queues](guide::queues), [operating](guide::operating), [Postgres](guide::postgres),
+//! [push](guide::push), [deployment](guide::deployment), [backup](guide::backup), and the
+//! [FAQ](guide::faq).
 //!
 //! # Guarantees
 //!
@@ -101,6 +103,7 @@
 //! | `actix` | | the push service for actix-web 4 |
 //! | `cloud-tasks` | | the backend of Google Cloud Tasks |
 //! | `object-store`, `gcs` | | payload stores in a folder, any `object_store`, Google Cloud Storage |
+//! | `yaml` | | [`Queues`] from App Engine's `queue.yaml` |
 //! | `chrono`, `jiff`, `time` | | [`Timestamp`] from and into the types of these crates |
 //! | `testing` | | the test kit |
 
@@ -130,6 +133,8 @@ mod text;
 mod time;
 mod unwind;
 mod version;
+#[cfg(feature = "yaml")]
+mod yaml;
 
 // contract
 pub mod backend;
@@ -166,8 +171,8 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{
-    CallersTransaction, Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter,
-    TaskRecord, TaskState, UnreadQueue,
+    CallersTransaction, Capabilities, QueueLimits, QueueRecord, RouteStats, Stats, TaskError,
+    TaskFilter, TaskRecord, TaskState, UnreadQueue,
 };
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
@@ -175,13 +180,13 @@ pub use client::PushServiceBuilder;
 pub use client::{
     CheckDeploy, CheckDeployFuture, Client, ClientBuilder, ClientGuard, DeferManyFuture,
     DeployReport, DeployRoute, DeployValues, DeployVerdict, Description, ListTasks,
-    ListTasksFuture, Relay, RelayFuture, SweepPayloads, SweepPayloadsFuture, Unroutable, Worker,
-    WorkerFuture,
+    ListTasksFuture, QueuePlan, Relay, RelayFuture, SweepPayloads, SweepPayloadsFuture, Unroutable,
+    Worker, WorkerFuture,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use defer::{Defer, DeferFuture};
-pub use error::Error;
+pub use error::{Error, FileMistake};
 #[doc = include_str!("docs/deferred.md")]
 #[doc(inline)]
 pub use gae_tasks_macros::deferred;
@@ -192,7 +197,7 @@ pub use outcome::{
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use payload::Json;
 pub use payload::{Schema, SchemaError, UnreadableError};
-pub use queue::{Attempts, QueueConfig, QueueName, RetryConfig};
+pub use queue::{Attempts, QueueConfig, QueueName, Queues, RetryConfig};
 pub use registry::Registry;
 pub use retention::Retention;
 pub use task::{Deferred, Kind, Route, Shape, TaskId, TaskName, TaskSpec};

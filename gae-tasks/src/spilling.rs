@@ -15,8 +15,8 @@ use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
     Extend, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord,
-    RouteStats, Sample, Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskFilter, TaskRecord,
-    TaskRequest, UnreadQueue, sealed,
+    ReplaceQueue, RouteStats, Sample, Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskFilter,
+    TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -324,6 +324,10 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         self.backend.put_queue(queue, config)
+    }
+
+    fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
+        self.backend.replace_queue(request)
     }
 
     fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {

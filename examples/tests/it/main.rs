@@ -26,6 +26,7 @@ mod outbox;
 mod page;
 #[path = "../../bench/place.rs"]
 mod place;
+mod plan_queues;
 mod receipts;
 #[path = "../../shop/routes.rs"]
 mod routes;

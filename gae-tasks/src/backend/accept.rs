@@ -1,6 +1,8 @@
 //! The limits of a backend on a task: its size, its deadline, and the options that not all backends
 //! have.
 
+pub(crate) mod queue;
+
 use std::time::Duration;
 
 use super::capabilities::Capabilities;

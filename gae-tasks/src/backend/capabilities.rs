@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::home::Home;
+use crate::queue::Rate;
 
 /// How far ahead the backends of this crate schedule tasks: 10 years, like the queues of App
 /// Engine.
@@ -46,6 +47,8 @@ pub struct Capabilities {
     /// Whether a queue configures how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`](crate::QueueConfig::with_dead_letter_retention).
     pub retention: bool,
+    /// Which limits its queues can have.
+    pub queue_limits: QueueLimits,
     /// Where the tasks are, if a transaction of an application can be there too:
     /// [`Defer::in_tx`](crate::Defer::in_tx).
     pub home: Option<Home>,
@@ -72,7 +75,38 @@ impl Capabilities {
             priorities: true,
             dead_letters: true,
             retention: true,
+            queue_limits: QueueLimits::ALL,
             home: None,
         }
     }
+}
+
+/// Which limits the queues of a backend can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueLimits {
+    /// The highest
+    /// [`max_dispatches_per_second`](crate::QueueConfig::with_max_dispatches_per_second).
+    pub max_dispatches_per_second: u32,
+    /// The highest
+    /// [`max_concurrent_dispatches`](crate::QueueConfig::with_max_concurrent_dispatches).
+    pub max_concurrent_dispatches: u32,
+    /// Whether a queue can have a
+    /// [`max_burst_size`](crate::QueueConfig::with_max_burst_size). If not, the backend chooses it.
+    pub burst_size: bool,
+    /// The dispatches a second of a queue that has no such limit of its own; `None` is unlimited.
+    pub own_dispatches_per_second: Option<u32>,
+    /// The concurrent dispatches of a queue that has no such limit of its own; `None` is unlimited.
+    pub own_concurrent_dispatches: Option<u32>,
+}
+
+impl QueueLimits {
+    /// Every limit, as high as it is stored; none where a queue has none.
+    pub(crate) const ALL: Self = Self {
+        max_dispatches_per_second: Rate::MAX_PER_SECOND,
+        max_concurrent_dispatches: u32::MAX,
+        burst_size: true,
+        own_dispatches_per_second: None,
+        own_concurrent_dispatches: None,
+    };
 }

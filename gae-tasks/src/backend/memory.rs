@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use self::store::{Store, Stored};
 use super::{
     Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled, Sweep, Swept,
-    TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, Settle, Settled, Sweep,
+    Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -160,6 +160,16 @@ impl Backend for Memory {
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         self.answer(|store| store.configure(&queue, |stored| stored.merged(config)))
+    }
+
+    fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
+        let ReplaceQueue { queue, config, is_stored } = request;
+        // Tasks that a limit has held back may be due.
+        self.answer_and_wake(|store| {
+            if !is_stored {
+                store.configure(&queue, |stored| stored.replaced(config));
+            }
+        })
     }
 
     fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {

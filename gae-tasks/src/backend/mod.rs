@@ -42,7 +42,7 @@ pub mod postgres;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
 
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, QueueLimits};
 pub use home::Home;
 #[doc(hidden)]
 pub use lease::{
@@ -54,7 +54,8 @@ pub use record::{
 };
 pub use refusers::ReaderId;
 pub use request::{
-    Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, TaskFilter, TaskRequest,
+    Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, ReplaceQueue, TaskFilter,
+    TaskRequest,
 };
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
@@ -197,6 +198,13 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// [`Error::NewerQueue`] if a newer version of this crate wrote the queue's configuration,
     /// which then stays unchanged.
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()>;
+
+    /// Creates a queue, or gives it exactly the retries and limits of the request: those that are
+    /// not set are removed. A paused queue stays paused.
+    ///
+    /// # Errors
+    /// As [`put_queue`](Self::put_queue).
+    fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()>;
 
     /// Raises the retention of a queue to at least `stated`; a missing queue is created. A queue
     /// that a newer version of this crate configured stays unchanged.

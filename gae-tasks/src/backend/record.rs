@@ -312,12 +312,27 @@ pub struct QueueRecord {
     pub config: Option<QueueConfig>,
     /// Whether the queue is paused: its tasks wait.
     pub paused: bool,
+    /// Where the dead letters of the queue are.
+    pub(crate) letters: Letters,
+}
+
+/// Where the dead letters of a queue are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(not(feature = "cloud-tasks"), allow(dead_code))]
+pub(crate) enum Letters {
+    /// Where the backend keeps them, if it keeps any.
+    #[default]
+    Kept,
+    /// Nowhere: the queue for them is missing.
+    Missing,
+    /// The queue is itself for the dead letters of another.
+    Queue,
 }
 
 impl QueueRecord {
     /// Creates the record of a queue that is not paused; `config` is `None` if it cannot be read.
     pub const fn new(name: QueueName, config: Option<QueueConfig>) -> Self {
-        Self { name, config, paused: false }
+        Self { name, config, paused: false, letters: Letters::Kept }
     }
 
     /// Whether a task of this queue that reaches a limit is gone without a dead letter: the retries

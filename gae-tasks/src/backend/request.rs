@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::record::TaskState;
 use crate::payload::{SensitivePaths, bytes_beside};
-use crate::queue::QueueName;
+use crate::queue::{QueueConfig, QueueName};
 use crate::task::{Kind, TaskId, TaskSpec};
 use crate::time::{Now, Schedule, Timestamp};
 
@@ -235,6 +235,33 @@ impl CopyTask {
     /// Creates a request to store copy `number` of `task` at `now`, with no earlier attempts.
     pub const fn new(now: Now, task: NewTask, number: u32) -> Self {
         Self { now, task, number, attempts: 0, first_attempt: None, replayed: None }
+    }
+}
+
+/// A request to give a queue exactly these retries and limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplaceQueue {
+    /// The queue.
+    pub queue: QueueName,
+    /// The configuration. Retries and limits that are not set are removed; other fields that are
+    /// not set keep their stored values.
+    pub config: QueueConfig,
+    /// Whether the queue is known to be stored like this. Then nothing is written: a backend whose
+    /// tasks carry the retries of their queue only takes note of them, for this process.
+    pub is_stored: bool,
+}
+
+impl ReplaceQueue {
+    /// Creates a request to write the configuration of `queue`.
+    pub const fn new(queue: QueueName, config: QueueConfig) -> Self {
+        Self { queue, config, is_stored: false }
+    }
+
+    /// Takes note of a configuration that is stored already.
+    pub const fn stored(mut self) -> Self {
+        self.is_stored = true;
+        self
     }
 }
 

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use super::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
-    Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample,
+    Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -84,6 +84,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         (**self).put_queue(queue, config)
+    }
+
+    fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
+        (**self).replace_queue(request)
     }
 
     fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {

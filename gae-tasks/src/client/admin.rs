@@ -88,7 +88,8 @@ impl Client {
 
     /// Creates a queue, or changes its configuration: fields that are set are written, the others
     /// keep their stored values. The retry settings are one field. Queues without a configuration
-    /// are created as tasks arrive, except on Cloud Tasks.
+    /// are created as tasks arrive, except on Cloud Tasks. To take a limit away again, or for many
+    /// queues, see [`plan_queues`](Self::plan_queues).
     ///
     /// The method can shorten a retention. A program whose builder states a longer one raises it
     /// again when the program starts, and when the queue is created again after it was deleted: a
@@ -100,9 +101,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a
-    /// setting is not valid (zero attempts, a `min_backoff` above the `max_backoff`);
-    /// [`Error::NewerQueue`] if a newer version of this crate configured the queue;
-    /// [`Error::Unsupported`] if the backend does not support a field that is set.
+    /// setting is not valid (zero attempts, a `min_backoff` above the `max_backoff`) or the backend
+    /// does not have such a limit; [`Error::NewerQueue`] if a newer version of this crate configured
+    /// the queue; [`Error::Unsupported`] if the backend does not support a field that is set.
     pub async fn put_queue(
         &self,
         queue: impl Into<String>,
@@ -210,7 +211,7 @@ impl Client {
         self.remove_queue(DeleteQueue::new(self.now(), QueueName::new(queue)?).with_tasks()).await
     }
 
-    async fn remove_queue(&self, request: DeleteQueue) -> Result<Purged, Error> {
+    pub(super) async fn remove_queue(&self, request: DeleteQueue) -> Result<Purged, Error> {
         let queue = request.queue.clone();
         let purged = self.backend().delete_queue(request).await?;
         // The queue is created again without the retention.

@@ -14,6 +14,7 @@ mod known_schemas;
 mod letters;
 mod list;
 mod payloads;
+mod plan_queues;
 #[cfg(feature = "push")]
 mod push;
 mod relay;
@@ -42,6 +43,7 @@ pub use defer_many::DeferManyFuture;
 pub use describe::Description;
 pub(crate) use future::boxed_future;
 pub use list::{ListTasks, ListTasksFuture};
+pub use plan_queues::QueuePlan;
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;

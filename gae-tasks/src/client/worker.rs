@@ -1,5 +1,7 @@
 //! Builds a worker.
 
+mod queues;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +13,6 @@ use super::serving::{Role, Serving};
 use super::terms::Terms;
 use crate::backend::Pull;
 use crate::error::{Error, no_problems};
-use crate::log;
 use crate::queue::QueueName;
 use crate::worker::{self, WorkerSettings};
 
@@ -84,6 +85,10 @@ impl Worker {
 
     /// Sets the queues that the worker serves; by default all queues that the registered tasks
     /// name.
+    ///
+    /// Of these queues, those that registered tasks name exist from the start: the worker creates
+    /// what is missing, and changes nothing. So they can be paused and configured before their
+    /// first tasks.
     ///
     /// Tasks that were deferred to other queues with `.queue(..)` or `.spread(..)` are run only if
     /// these queues are named here.
@@ -181,7 +186,7 @@ impl Worker {
             Serving::begin(&self.client.place(), Role::Worker, &*queues).map_err(|taken| {
                 Error::Misconfigured { problems: taken.iter().map(is_relayed).collect() }
             })?;
-        let first = async move { warn_of_unknown(&self.client, &queues).await };
+        let first = async move { queues::prepare(&self.client, &queues).await };
         worker::work(settings, first, self.terms.shutdown, self.terms.grace).await
     }
 
@@ -272,26 +277,6 @@ fn is_relayed(queue: &QueueName) -> String {
         "the queue `{queue}` is relayed, and a worker would run tasks that are to be created \
          elsewhere: leave the queue out of the worker's `.queues([..])`"
     )
-}
-
-/// Queues are created as tasks arrive, so an unknown queue may be right, but is more likely
-/// misspelt.
-async fn warn_of_unknown(client: &Client, served: &BTreeSet<QueueName>) {
-    let registrations = client.registry().registrations().iter();
-    let mut known: BTreeSet<_> =
-        registrations.flat_map(|registration| client.queues_of(registration)).collect();
-    // The worker's roles report storage errors.
-    known.extend(client.queues().await.unwrap_or_default().into_iter().map(|queue| queue.name));
-    for queue in served.difference(&known) {
-        let known = known.iter().map(QueueName::as_str).collect::<Vec<_>>().join(", ");
-        log::say(|| {
-            tracing::warn!(
-                %queue, known,
-                "the worker serves a queue that no task names and that is not stored: is the name \
-                 misspelt?"
-            );
-        });
-    }
 }
 
 impl IntoFuture for Worker {

@@ -8,6 +8,7 @@
 //! | [`testing`] | what was deferred, moving time, storage that fails |
 //! | [`transactions`] | tasks that commit with the data of the application |
 //! | [`idempotency`] | handlers that do no harm when they run twice |
+//! | [`queues`] | configurations in code and in a `queue.yaml`, plans, rates |
 //! | [`operating`] | workers, what to watch, dead letters, queues |
 //! | [`postgres`] | URL, rights, poolers, failover, vacuum, backups of a queue in Postgres |
 //! | [`push`] | Google Cloud Tasks calls this program over HTTP |
@@ -26,6 +27,7 @@ pub mod idempotency;
 pub mod operating;
 pub mod postgres;
 pub mod push;
+pub mod queues;
 pub mod testing;
 pub mod transactions;
 pub mod which_queue;

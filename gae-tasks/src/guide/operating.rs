@@ -158,6 +158,7 @@
 //! | call | effect |
 //! |---|---|
 //! | [`put_queue`](crate::Client::put_queue) | writes the fields that are set: retries, retention of dead letters (30 days) and names (24 hours), lost attempts that make a dead letter (5) |
+//! | [`plan_queues`](crate::Client::plan_queues) | compares whole configurations, in code or of a [`queue.yaml`](super::queues), with the stored ones, and makes the differences |
 //! | [`pause`](crate::Client::pause), [`resume`](crate::Client::resume) | no task of the queue starts; tasks are still accepted. A queue that does not exist is an error |
 //! | [`purge`](crate::Client::purge) | deletes the tasks that are stored now, but not dead letters |
 //! | [`delete_queue`](crate::Client::delete_queue), [`delete_queue_with_tasks`](crate::Client::delete_queue_with_tasks) | the first refuses a queue that holds anything |

@@ -20,7 +20,9 @@ static RETRY: RetryConfig = RetryConfig::new();
 /// The configuration of a queue: the fields that were set, and a default for each other field.
 ///
 /// [`put_queue`](crate::Client::put_queue) writes the fields that were set; the others keep their
-/// stored values.
+/// stored values. [`plan_queues`](crate::Client::plan_queues) makes whole queues as they are
+/// configured. Configurations are built in constants too. The guide
+/// [queues](crate::guide::queues) explains rates in words.
 ///
 /// ```
 /// use std::time::Duration;
@@ -164,12 +166,12 @@ impl QueueConfig {
     }
 
     /// The number of lost attempts, if set.
-    pub(super) const fn own_max_lost_attempts(&self) -> Option<u32> {
+    pub(crate) const fn own_max_lost_attempts(&self) -> Option<u32> {
         self.max_lost_attempts
     }
 
     /// What one step of priority is worth, if set.
-    pub(super) const fn own_priority_step(&self) -> Option<Duration> {
+    pub(crate) const fn own_priority_step(&self) -> Option<Duration> {
         self.priority_step
     }
 
@@ -205,6 +207,19 @@ impl QueueConfig {
         self
     }
 
+    /// This configuration with the retries and limits of `other`, whether set or not, and with
+    /// every other field that is set in `other`.
+    pub(crate) fn replaced(self, other: Self) -> Self {
+        let (retry, limits) = (other.retry.clone(), other.limits);
+        Self { retry, limits, ..self.merged(other) }
+    }
+
+    /// This configuration without a size of the token bucket.
+    pub(crate) const fn without_burst_size(mut self) -> Self {
+        self.limits = self.limits.without_burst();
+        self
+    }
+
     /// This configuration with at least the `stated` retention, which replaces a shorter or unset
     /// one.
     pub(crate) fn raised(mut self, stated: Retention) -> Self {
@@ -235,6 +250,27 @@ mod tests {
         let merged = stored.clone().merged(shorter);
         assert_eq!(merged.dead_letter_retention(), Duration::ZERO);
         assert_eq!(merged, stored.with_dead_letter_retention(Duration::ZERO));
+    }
+
+    /// A configuration is built where a program has its constants.
+    const PATIENT: QueueConfig = QueueConfig::new()
+        .with_retry(RetryConfig::new().with_max_attempts(Some(3)))
+        .with_max_dispatches_per_second(0.5)
+        .with_max_burst_size(8)
+        .with_max_concurrent_dispatches(9)
+        .with_dead_letter_retention(DAY)
+        .with_tombstone_retention(DAY)
+        .with_max_lost_attempts(6);
+
+    #[test]
+    fn a_replaced_configuration_has_no_retries_and_limits_but_those_of_the_other() {
+        let kept = QueueConfig::new().with_dead_letter_retention(DAY).with_tombstone_retention(DAY);
+        let kept = kept.with_max_lost_attempts(6);
+        assert_eq!(PATIENT.replaced(QueueConfig::new()), kept, "what is not set stays beside them");
+        let other = QueueConfig::new().with_max_burst_size(7).with_tombstone_retention(DAY * 2);
+        let replaced = PATIENT.replaced(other);
+        assert_eq!(replaced, kept.with_max_burst_size(7).with_tombstone_retention(DAY * 2));
+        assert_eq!(replaced.without_burst_size().max_burst_size(), None);
     }
 
     /// Stored configurations outlive this program: changed bytes need a new version.

@@ -52,6 +52,12 @@ impl RateLimits {
         self
     }
 
+    /// These limits without a size of the token bucket.
+    pub(crate) const fn without_burst(mut self) -> Self {
+        self.burst = None;
+        self
+    }
+
     /// These limits with a number of tasks that run at a time.
     pub(crate) const fn with_concurrent(mut self, concurrent: u32) -> Self {
         self.concurrent = Some(concurrent);

@@ -8,8 +8,9 @@ use tokio::sync::watch;
 
 use crate::backend::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
-    Settled, Settlement, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample,
+    Sampled, Settle, Settled, Settlement, Surveyed, Sweep, Swept, TaskRecord, TaskRequest,
+    UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -70,6 +71,7 @@ pub enum Operation {
     Bury,
     Copy,
     PutQueue,
+    ReplaceQueue,
     RaiseRetention,
     Queues,
     SetPaused,
@@ -369,6 +371,10 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         self.call(Operation::PutQueue, move |backend| backend.put_queue(queue, config))
+    }
+
+    fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
+        self.call(Operation::ReplaceQueue, move |backend| backend.replace_queue(request))
     }
 
     fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {

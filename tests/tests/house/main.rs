@@ -24,6 +24,7 @@ const FLOORS: &[&[&str]] = &[
         "queue",
         "retention",
         "version",
+        "yaml",
         "unwind",
         "log",
         "attributes",

@@ -17,6 +17,7 @@ mod methods;
 mod options;
 mod payloads;
 mod priorities;
+mod queues;
 mod readable;
 mod registry;
 #[cfg(feature = "sqlite")]

@@ -9,6 +9,7 @@ mod letter;
 mod limits;
 mod name;
 mod queue;
+mod rates;
 mod read;
 mod record;
 mod request;
@@ -23,14 +24,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use self::builder::CloudTasksBuilder;
-use self::limits::{HORIZON, NAME};
+use self::limits::{HORIZON, NAME, QUEUES};
 use self::shared::Shared;
 use self::target::Target;
+use super::accept::queue::problems_of_limits;
 use super::runtime::Runtime;
 use super::{
     Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    List, Purged, QueueRecord, RouteStats, Sample, Sampled, Surveyed, TaskRecord, TaskRequest,
-    UnreadQueue, sealed,
+    List, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, Surveyed, TaskRecord,
+    TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -58,7 +60,9 @@ use crate::time::{Now, Timestamp};
 ///   --max-attempts=-1 --min-backoff=1s`. Google never
 ///   gives up a task of a queue that `put_queue` has written: this process remembers the limits of
 ///   its [`RetryConfig`](crate::RetryConfig), they travel with the tasks that the process defers,
-///   and the handler enforces them.
+///   and the handler enforces them. A queue has at most 500
+///   dispatches a second and 5,000 at a time, and 500 and 1,000 if it has no limits of its own;
+///   Google chooses the size of its token bucket.
 /// - *No duplicates.* Every task has a name at Google, made from its id if the caller gave none. A
 ///   call whose answer was lost can therefore be repeated, and is, within the [time
 ///   limit](CloudTasksBuilder::time_limit).
@@ -133,6 +137,7 @@ impl Backend for CloudTasks {
             priorities: false,
             dead_letters: self.shared.keeps_letters,
             retention: false,
+            queue_limits: QUEUES,
             ..Capabilities::new(NAME)
         }
     }
@@ -200,13 +205,17 @@ impl Backend for CloudTasks {
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
-        if config.is_for_workers() {
-            return unsupported(
-                "dead letters, tombstones, lost leases and priorities of a queue: set its retries \
-                 only",
-            );
+        if let Err(refused) = check(&queue, &config) {
+            return Box::pin(std::future::ready(Err(refused)));
         }
         self.run(|shared| async move { shared.put_queue(&queue, &config).await })
+    }
+
+    fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
+        if let Err(refused) = check(&request.queue, &request.config) {
+            return Box::pin(std::future::ready(Err(refused)));
+        }
+        self.run(|shared| async move { shared.replace_queue(request).await })
     }
 
     fn raise_retention(&self, _queue: QueueName, _stated: Retention) -> BackendFuture<'_, ()> {
@@ -249,6 +258,19 @@ impl Backend for CloudTasks {
 
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         self.run(|shared| async move { shared.sample(&request).await })
+    }
+}
+
+/// Checks that Google's queues have every field that is set.
+fn check(queue: &QueueName, config: &QueueConfig) -> Result<(), Error> {
+    if config.is_for_workers() {
+        let what = "dead letters, tombstones, lost leases and priorities of a queue: set its \
+                    retries and limits only";
+        return Err(Error::Unsupported { backend: NAME, what });
+    }
+    match problems_of_limits(config.limits(), NAME, QUEUES).into_iter().next() {
+        Some(problem) => Err(Error::QueueConfig { queue: queue.to_string(), problem }),
+        None => Ok(()),
     }
 }
 

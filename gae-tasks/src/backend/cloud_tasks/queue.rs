@@ -1,5 +1,6 @@
 //! Queues: their settings in Google's terms, and actions by hand.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use google_cloud_tasks_v2::model::queue::State;
@@ -9,11 +10,13 @@ use google_cloud_wkt::FieldMask;
 use super::call::{call, is_missing};
 use super::error::{Asked, refused};
 use super::name::{last_part, queue_of_letters, queue_of_tasks};
+use super::rates::{fields_of, google_limits, with_googles_own, with_limits};
 use super::shared::Shared;
 use super::token::Tokens;
-use crate::backend::{DeleteQueue, Purged, QueueRecord};
+use crate::backend::record::Letters;
+use crate::backend::{DeleteQueue, Purged, QueueRecord, ReplaceQueue};
 use crate::error::Error;
-use crate::queue::{QueueConfig, QueueName, RetryConfig};
+use crate::queue::{QueueConfig, QueueName, RateLimits, RetryConfig};
 
 /// The number of queues on one page: a server may answer with few if the request names no size.
 const PAGE: i32 = 1000;
@@ -35,7 +38,8 @@ const RETRY_FIELDS: [&str; 5] = [
 ];
 
 impl Shared {
-    /// Creates a queue, or changes how its tasks are retried; all other settings stay.
+    /// Creates a queue, or changes how its tasks are retried and those of its limits that are set;
+    /// all other settings stay.
     pub(super) async fn put_queue(
         &self,
         queue: &QueueName,
@@ -49,10 +53,29 @@ impl Shared {
             // A new queue gets this crate's default pauses: Google's own begin at 100 ms.
             let fields =
                 if self.is_there(queue).await? { &RETRY_FIELDS[..2] } else { &RETRY_FIELDS[..] };
-            return self.upsert(queue, config.retry(), fields).await;
+            return self.upsert(queue, config.retry(), fields, config.limits()).await;
         };
-        self.upsert(queue, retries, &RETRY_FIELDS).await?;
+        self.upsert(queue, retries, &RETRY_FIELDS, config.limits()).await?;
         self.remember(queue.clone(), retries.clone());
+        Ok(())
+    }
+
+    /// Creates a queue, or gives it exactly these retries and limits. The limits of attempts travel
+    /// with the tasks of this process, which takes note of them also if the queue is stored like
+    /// this.
+    pub(super) async fn replace_queue(&self, request: ReplaceQueue) -> Result<(), Error> {
+        let ReplaceQueue { queue, config, is_stored } = request;
+        if !is_stored {
+            if self.keeps_letters && queue_of_tasks(&queue).is_none() {
+                self.put_queue_of_letters(&queue).await?;
+            }
+            let limits = with_googles_own(config.limits());
+            self.upsert(&queue, config.retry(), &RETRY_FIELDS, limits).await?;
+        }
+        match config.own_retry() {
+            Some(retries) => self.remember(queue, retries.clone()),
+            None => self.forget(&queue),
+        }
         Ok(())
     }
 
@@ -63,7 +86,7 @@ impl Shared {
         // If somebody resumes it, each letter is refused once an hour.
         let retries =
             RetryConfig::new().with_max_backoff(REFUSED_EVERY).with_min_backoff(REFUSED_EVERY);
-        self.upsert(&letters, &retries, &RETRY_FIELDS).await?;
+        self.upsert(&letters, &retries, &RETRY_FIELDS, RateLimits::NONE).await?;
         self.set_paused(&letters, true).await?;
         self.remember_letters(letters);
         Ok(())
@@ -73,11 +96,15 @@ impl Shared {
         &self,
         queue: &QueueName,
         retries: &RetryConfig,
-        fields: &[&str],
+        fields: &[&'static str],
+        limits: RateLimits,
     ) -> Result<(), Error> {
-        let wanted =
-            Queue::new().set_name(self.place.queue(queue)).set_retry_config(unlimited(retries));
-        let mask = FieldMask::default().set_paths(fields.iter().copied());
+        let wanted = Queue::new()
+            .set_name(self.place.queue(queue))
+            .set_retry_config(unlimited(retries))
+            .set_or_clear_rate_limits((limits != RateLimits::NONE).then(|| google_limits(limits)));
+        let fields = fields.iter().copied().chain(fields_of(limits));
+        let mask = FieldMask::default().set_paths(fields);
         let attempt = || {
             self.google
                 .update_queue()
@@ -192,6 +219,9 @@ impl Shared {
             tokens.advance(page.next_page_token, "queues")?;
         }
         queues.sort_by(|a: &QueueRecord, b| a.name.cmp(&b.name));
+        if self.keeps_letters {
+            mark_letters(&mut queues);
+        }
         Ok(queues)
     }
 
@@ -207,6 +237,7 @@ impl Shared {
             // A queue that `put_queue` made unlimited at Google has its limits here.
             QueueConfig::new().with_retry(self.retries_of(&name).unwrap_or(stored))
         };
+        let config = with_limits(config, queue.rate_limits.as_ref());
         Some(QueueRecord {
             paused: queue.state != State::Running,
             ..QueueRecord::new(name, Some(config))
@@ -224,6 +255,20 @@ impl Shared {
             permission,
             role: "roles/cloudtasks.queueAdmin",
         }
+    }
+}
+
+/// Shows which queues are for the dead letters of others, and which others lack theirs.
+fn mark_letters(queues: &mut [QueueRecord]) {
+    let names: BTreeSet<_> = queues.iter().map(|queue| queue.name.clone()).collect();
+    for queue in queues {
+        queue.letters = if queue_of_tasks(&queue.name).is_some() {
+            Letters::Queue
+        } else if queue_of_letters(&queue.name).is_ok_and(|letters| names.contains(&letters)) {
+            Letters::Kept
+        } else {
+            Letters::Missing
+        };
     }
 }
 
@@ -280,6 +325,15 @@ mod tests {
         assert_eq!(google.min_backoff.map(std_duration), Some(Duration::from_millis(1500)));
         assert_eq!(limited(&google).max_attempts(), None);
         assert_eq!(limited(&google).max_retry_duration(), None);
+    }
+
+    #[test]
+    fn a_queue_without_a_queue_for_its_letters_is_known() {
+        let record = |name: &str| QueueRecord::new(QueueName::new(name).unwrap(), None);
+        let mut queues = ["a", "a-dead", "b"].map(record);
+        mark_letters(&mut queues);
+        let marks = queues.map(|queue| queue.letters);
+        assert_eq!(marks, [Letters::Kept, Letters::Queue, Letters::Missing]);
     }
 
     #[test]

@@ -73,8 +73,8 @@ use super::home::{Home, Place};
 use super::runtime::Runtime;
 use super::{
     Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled, Sweep, Swept,
-    TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, Settle, Settled, Sweep,
+    Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -287,6 +287,16 @@ impl Backend for Postgres {
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         let answer = self.repeat(move |shared| queue::put(shared, queue.clone(), config.clone()));
+        Box::pin(async { answer.await? })
+    }
+
+    fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
+        if request.is_stored {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let ReplaceQueue { queue, config, .. } = request;
+        let answer =
+            self.repeat(move |shared| queue::replace(shared, queue.clone(), config.clone()));
         Box::pin(async { answer.await? })
     }
 

@@ -19,11 +19,27 @@ pub(super) async fn put(
     queue: QueueName,
     config: QueueConfig,
 ) -> Result<Result<(), Error>, Fault> {
-    let merge = |stored: QueueConfig| stored.merged(config.clone());
-    if configure(&shared, &queue, true, merge).await?.is_err() {
+    change(&shared, &queue, |stored| stored.merged(config.clone())).await
+}
+
+pub(super) async fn replace(
+    shared: Arc<Shared>,
+    queue: QueueName,
+    config: QueueConfig,
+) -> Result<Result<(), Error>, Fault> {
+    change(&shared, &queue, |stored| stored.replaced(config.clone())).await
+}
+
+/// Changes the configuration of a queue by hand: a damaged one is replaced.
+async fn change(
+    shared: &Shared,
+    queue: &QueueName,
+    change: impl Fn(QueueConfig) -> QueueConfig,
+) -> Result<Result<(), Error>, Fault> {
+    if configure(shared, queue, true, change).await?.is_err() {
         return Ok(Err(Error::NewerQueue { queue: queue.to_string() }));
     }
-    // Tasks of a queue whose configuration was damaged can run again.
+    // Tasks of a queue whose configuration was damaged, or that a limit has held back, may run.
     shared.wake();
     Ok(Ok(()))
 }

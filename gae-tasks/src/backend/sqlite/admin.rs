@@ -128,15 +128,40 @@ impl Request for PutQueue {
 
     fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
         let Self(queue, config) = self;
-        let merge = |stored: QueueConfig| stored.merged(config.clone());
-        let done = database.catalogue.configure(&database.connection, queue, true, merge)?;
-        Ok(done.map_err(|_| Error::NewerQueue { queue: queue.to_string() }))
+        configure(database, queue, |stored| stored.merged(config.clone()))
     }
 
     fn wakes(answer: &Self::Output) -> bool {
         // Tasks of a queue whose configuration was damaged can run again.
         answer.is_ok()
     }
+}
+
+pub(super) struct ReplaceConfig(pub(super) QueueName, pub(super) QueueConfig);
+
+impl Request for ReplaceConfig {
+    type Output = Result<(), Error>;
+    const DURABILITY: Durability = Durability::Full;
+
+    fn perform(&mut self, database: &mut Database) -> Result<Self::Output, Fault> {
+        let Self(queue, config) = self;
+        configure(database, queue, |stored| stored.replaced(config.clone()))
+    }
+
+    fn wakes(answer: &Self::Output) -> bool {
+        // Tasks that a limit has held back may be due.
+        answer.is_ok()
+    }
+}
+
+/// Changes the configuration of a queue by hand: a damaged one is replaced.
+fn configure(
+    database: &mut Database,
+    queue: &QueueName,
+    change: impl FnOnce(QueueConfig) -> QueueConfig,
+) -> Result<Result<(), Error>, Fault> {
+    let done = database.catalogue.configure(&database.connection, queue, true, change)?;
+    Ok(done.map_err(|_| Error::NewerQueue { queue: queue.to_string() }))
 }
 
 pub(super) struct RaiseRetention(pub(super) QueueName, pub(super) Retention);

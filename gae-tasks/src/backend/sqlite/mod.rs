@@ -58,7 +58,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
+use self::admin::{
+    Delete, PutQueue, RaiseRetention, ReplaceConfig, Replay, RunNow, SetPaused, open_tasks,
+};
 use self::call::Request;
 use self::commits::Commits;
 use self::database::moment;
@@ -70,8 +72,8 @@ use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
     Backend, BackendFuture, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend,
-    Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled,
-    Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Lease, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled,
+    Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -241,6 +243,14 @@ impl Backend for Sqlite {
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
         let answer = self.writer.call(PutQueue(queue, config));
+        Box::pin(async { answer.await? })
+    }
+
+    fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
+        if request.is_stored {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        let answer = self.writer.call(ReplaceConfig(request.queue, request.config));
         Box::pin(async { answer.await? })
     }
 

@@ -16,6 +16,7 @@ mod lease;
 mod names;
 mod newer;
 mod priorities;
+mod plans;
 mod readers;
 mod reading;
 mod refusals;
@@ -386,6 +387,16 @@ macro_rules! conformance {
                 a_queue_is_paused_before_its_first_task
                 pausing_a_missing_queue_is_refused
                 queues_are_told_by_name
+            ]
+            plans [
+                a_replaced_queue_has_exactly_the_given_retries_and_limits
+                a_replaced_queue_keeps_its_retention_and_its_pause
+                what_is_stored_already_is_not_replaced
+                a_second_plan_is_empty
+                a_plan_changes_nothing_until_it_is_applied
+                a_plan_pauses_and_resumes_queues
+                extra_queues_are_deleted_only_if_that_is_asked_for
+                an_extra_queue_with_tasks_is_not_deleted
             ]
             bury [
                 a_buried_task_is_a_dead_letter_with_all_its_data

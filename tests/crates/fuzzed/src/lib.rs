@@ -6,6 +6,7 @@
 #[cfg(feature = "push")]
 mod envelope;
 mod payload;
+mod queue_file;
 mod resolve;
 mod schema;
 mod show;
@@ -25,6 +26,7 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "payload", check: payload::check },
+    Target { name: "queue_file", check: queue_file::check },
     Target { name: "resolve", check: resolve::check },
     Target { name: "schema", check: schema::check },
     Target { name: "show", check: show::check },

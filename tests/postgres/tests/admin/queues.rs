@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gae_tasks::backend::Backend;
-use gae_tasks::{Error, QueueConfig, Retention};
+use gae_tasks::backend::{Backend, ReplaceQueue};
+use gae_tasks::{Client, Error, QueueConfig, Registry, Retention};
 
 use crate::stage::{Stage, queue};
 
@@ -47,6 +47,23 @@ async fn a_configuration_of_a_newer_program_is_kept_and_a_damaged_one_replaced()
             _ => assert_eq!((put.unwrap(), stage.number(&is(config)).await), ((), 0)),
         }
     }
+}
+
+#[tokio::test]
+async fn a_plan_reports_what_a_newer_program_configured_and_leaves_it_alone() {
+    let stage = Stage::new().await;
+    stage.backend.put_queue(queue("q"), QueueConfig::new()).await.unwrap();
+    stage.execute("UPDATE gae_tasks.queue SET config = '\\x0207'").await;
+    let builder = Client::builder().registry(Registry::new());
+    let client = builder.build(stage.other().await).unwrap();
+    let slow = QueueConfig::new().with_max_dispatches_per_second(1.0);
+    let plan = client.plan_queues([("q", slow.clone())]).await.unwrap();
+    assert!(plan.is_empty() && plan.to_string().contains("not readable, and kept: `q`"), "{plan}");
+    plan.apply().await.unwrap();
+    let kept = "SELECT count(*) FROM gae_tasks.queue WHERE config = '\\x0207'";
+    assert_eq!(stage.number(kept).await, 1);
+    let replaced = stage.backend.replace_queue(ReplaceQueue::new(queue("q"), slow)).await;
+    assert!(matches!(replaced, Err(Error::NewerQueue { .. })), "{replaced:?}");
 }
 
 #[tokio::test]

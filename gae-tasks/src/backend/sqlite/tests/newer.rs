@@ -6,7 +6,9 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::{Folder, at, enqueue, lease, settle_all, sweep, task, wait};
-use crate::backend::{Backend, List, Purged, Settled, TaskFilter, TaskRecord, TaskState, Verdict};
+use crate::backend::{
+    Backend, List, Purged, ReplaceQueue, Settled, TaskFilter, TaskRecord, TaskState, Verdict,
+};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
@@ -70,6 +72,9 @@ fn a_newer_queue_is_not_changed() {
         matches!(&refused, Err(Error::NewerQueue { queue, .. }) if queue == "default"),
         "{refused:?}"
     );
+    let replace = ReplaceQueue::new(QueueName::DEFAULT, QueueConfig::new());
+    let refused = wait(sqlite.replace_queue(replace));
+    assert!(matches!(&refused, Err(Error::NewerQueue { .. })), "{refused:?}");
     let stated = Retention { dead_letters: Some(Duration::from_secs(9)), tombstones: None };
     wait(sqlite.raise_retention(QueueName::DEFAULT, stated)).unwrap();
     wait(sqlite.set_paused(QueueName::DEFAULT, true)).unwrap();

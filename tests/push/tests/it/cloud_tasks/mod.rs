@@ -5,6 +5,7 @@ mod answers;
 mod deploys;
 mod dispatch;
 mod enqueue;
+mod queues;
 mod refusals;
 mod sizes;
 mod targets;

@@ -1,0 +1,220 @@
+//! The fields of a mapping, each read once, with all mistakes collected.
+
+use super::meant::meant;
+use super::read::{Node, Place, Value};
+use crate::error::{Error, FileMistake};
+
+/// The mistakes found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Mistakes(Vec<FileMistake>);
+
+impl Mistakes {
+    /// Adds a mistake.
+    pub(crate) fn add(&mut self, place: Place, problem: impl Into<String>) {
+        self.0.push(place.mistake(problem));
+    }
+
+    /// Whether none was found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The error about a file of this name.
+    pub(crate) fn of(mut self, file: &'static str) -> Error {
+        self.0.sort_by_key(|mistake| (mistake.line, mistake.column));
+        Error::ConfigFile { file, mistakes: self.0 }
+    }
+}
+
+impl From<Vec<FileMistake>> for Mistakes {
+    fn from(mistakes: Vec<FileMistake>) -> Self {
+        Self(mistakes)
+    }
+}
+
+/// The keys of a mapping.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// What the mapping is, for messages: `a queue`.
+    pub(crate) of: &'static str,
+    /// The keys that it may have.
+    pub(crate) known: &'static [&'static str],
+    /// Keys of other places and formats, and what to do in their place.
+    pub(crate) foreign: &'static [(&'static str, &'static str)],
+}
+
+/// The fields of a mapping.
+#[derive(Debug)]
+pub(crate) struct Fields<'n> {
+    place: Place,
+    fields: Vec<(&'static str, &'n Node)>,
+    /// Whether every key is known: an unknown one may be what seems to be missing.
+    is_known: bool,
+}
+
+impl<'n> Fields<'n> {
+    /// Reads the keys of a mapping; `None` if `node` is none. Keys that are unknown, doubled or
+    /// without a value are mistakes.
+    pub(crate) fn of(node: &'n Node, keys: &Keys, mistakes: &mut Mistakes) -> Option<Self> {
+        let Value::Map(map) = &node.value else {
+            let of = keys.of;
+            mistakes.add(node.place, format!("{of} is written as lines of `key: value`"));
+            return None;
+        };
+        let (mut fields, mut is_known) = (Vec::<(&'static str, &Node)>::new(), true);
+        for (key, value) in map {
+            match keys.find(key) {
+                Err(problem) => {
+                    mistakes.add(key.place, problem);
+                    is_known = false;
+                }
+                Ok(key_name) if fields.iter().any(|(name, _)| *name == key_name) => {
+                    mistakes.add(key.place, format!("`{key_name}` is set twice: remove one"));
+                }
+                Ok(key_name) => fields.push((key_name, value)),
+            }
+        }
+        Some(Self { place: node.place, fields, is_known })
+    }
+
+    /// Where the mapping begins.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The value of a key.
+    pub(crate) fn node(&self, key: &str) -> Option<&'n Node> {
+        self.fields.iter().find(|(name, _)| *name == key).map(|(_, node)| *node)
+    }
+
+    /// Whether a key is missing, and not just written wrongly.
+    pub(crate) fn lacks(&self, key: &str) -> bool {
+        self.is_known && self.node(key).is_none()
+    }
+
+    /// The value of a key as `parse` reads it, if the key is there and its value is right.
+    pub(crate) fn value<T>(
+        &self,
+        key: &str,
+        mistakes: &mut Mistakes,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let node = self.node(key)?;
+        let parsed = match &node.value {
+            Value::Text(text) => {
+                parse(text).map_err(|problem| format!("`{key}: {}` {problem}", shown(text)))
+            }
+            Value::Missing => Err(format!("`{key}` has no value: write one, or remove the key")),
+            Value::List(_) | Value::Map(_) => {
+                Err(format!("`{key}` has one value in its line: no list, no further keys"))
+            }
+        };
+        parsed.map_err(|problem| mistakes.add(node.place, problem)).ok()
+    }
+}
+
+impl Keys {
+    /// The known key that is written.
+    ///
+    /// # Errors
+    /// What is wrong with the key.
+    fn find(&self, key: &Node) -> Result<&'static str, String> {
+        let Value::Text(written) = &key.value else {
+            return Err(format!("a key of {} is a word: {}", self.of, self.listed()));
+        };
+        if let Some(known) = self.known.iter().copied().find(|known| known == written) {
+            return Ok(known);
+        }
+        let (of, shown) = (self.of, shown(written));
+        if let Some((_, instead)) = self.foreign.iter().find(|(foreign, _)| foreign == written) {
+            return Err(format!("`{shown}` is not a key of {of}: {instead}"));
+        }
+        Err(match meant(written, self.known) {
+            Some(meant) => format!("`{shown}` is not a key of {of}: write `{meant}`"),
+            None => format!("`{shown}` is not a key of {of}, which has {}", self.listed()),
+        })
+    }
+
+    fn listed(&self) -> String {
+        self.known.iter().map(|known| format!("`{known}`")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A text of the file for a message, cut after some characters, in one line.
+pub(crate) fn shown(text: &str) -> String {
+    const MOST: usize = 60;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let mut shown: String = text.chars().take(MOST).map(plain).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push_str("..");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::read;
+    use super::*;
+
+    const KEYS: Keys = Keys {
+        of: "a queue",
+        known: &["name", "rate", "bucket_size"],
+        foreign: &[("max_burst_size", "write `bucket_size`")],
+    };
+
+    fn found(text: &str) -> (Vec<String>, Option<String>) {
+        let node = read(text).unwrap().unwrap();
+        let mut mistakes = Mistakes::default();
+        let fields = Fields::of(&node, &KEYS, &mut mistakes);
+        let rate = fields.and_then(|fields| {
+            fields.value("rate", &mut mistakes, |text| match text {
+                "wrong" => Err("is wrong".to_owned()),
+                text => Ok(text.to_owned()),
+            })
+        });
+        let Error::ConfigFile { mistakes, .. } = mistakes.of("queue.yaml") else { panic!() };
+        (mistakes.iter().map(FileMistake::to_string).collect(), rate)
+    }
+
+    #[test]
+    fn a_known_key_has_its_value() {
+        assert_eq!(found("name: a\nrate: 5/s\n"), (vec![], Some("5/s".to_owned())));
+        assert_eq!(found("name: a\n"), (vec![], None));
+    }
+
+    #[test]
+    fn every_wrong_key_and_value_is_told_in_the_order_of_the_file() {
+        let text =
+            "rate: wrong\nname: a\nname: b\nbuket_size: 5\nmax_burst_size: 5\n1: 2\n[x]: y\n";
+        let (mistakes, rate) = found(text);
+        assert_eq!(rate, None);
+        let expected = [
+            "line 1, column 7: `rate: wrong` is wrong",
+            "line 3, column 1: `name` is set twice: remove one",
+            "line 4, column 1: `buket_size` is not a key of a queue: write `bucket_size`",
+            "line 5, column 1: `max_burst_size` is not a key of a queue: write `bucket_size`",
+            "line 6, column 1: `1` is not a key of a queue, which has `name`, `rate`, \
+             `bucket_size`",
+            "line 7, column 1: a key of a queue is a word: `name`, `rate`, `bucket_size`",
+        ];
+        assert_eq!(mistakes, expected);
+    }
+
+    #[test]
+    fn a_value_is_one_text() {
+        for text in ["rate:\n", "rate: [1]\n", "rate:\n  a: 1\n"] {
+            let (mistakes, rate) = found(text);
+            assert_eq!((mistakes.len(), rate), (1, None), "{mistakes:?}");
+            assert!(mistakes[0].contains("`rate` has "), "{mistakes:?}");
+        }
+        let (mistakes, _) = found("- rate: 5/s\n");
+        let told = "line 1, column 1: a queue is written as lines of `key: value`";
+        assert_eq!(mistakes, [told]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_stays_in_its_line() {
+        assert_eq!(shown("5/s"), "5/s");
+        assert_eq!(shown(&"é\n".repeat(40)), format!("{}..", "é ".repeat(30)));
+    }
+}
