@@ -187,6 +187,9 @@ pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 #[cfg(feature = "cron")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
 pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks};
+#[cfg(all(feature = "cron", feature = "yaml"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "cron", feature = "yaml"))))]
+pub use cron::{CronEntry, CronFile, CronFileError};
 pub use defer::{Defer, DeferFuture};
 pub use error::Error;
 #[doc = include_str!("docs/deferred.md")]

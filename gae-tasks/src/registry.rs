@@ -178,6 +178,8 @@ impl Registry {
             .enumerate()
             .filter(|(number, one)| *number < TRACED_AT_ONCE || speaks_of_parts(one));
         problems.extend(checked.flat_map(|(_, one)| problems_of_schemas(one)));
+        #[cfg(feature = "cron")]
+        problems.extend(met().flat_map(|one| one.problems_of_cron()));
         problems.extend(met().flat_map(|one| self.missing_states(one, states)));
         problems
     }

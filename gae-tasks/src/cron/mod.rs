@@ -2,9 +2,13 @@
 //! clock.
 
 mod error;
+#[cfg(feature = "yaml")]
+mod file;
 mod language;
 mod local;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -16,6 +20,8 @@ use chrono::{DateTime, NaiveDateTime};
 use chrono_tz::Tz;
 
 pub use self::error::CronError;
+#[cfg(feature = "yaml")]
+pub use self::file::{CronEntry, CronFile, CronFileError};
 use self::language::{Expression, Rule};
 use crate::time::Timestamp;
 
