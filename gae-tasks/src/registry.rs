@@ -332,6 +332,29 @@ mod tests {
         assert_eq!(registrations.iter().filter(traced).count(), TRACED_AT_ONCE);
     }
 
+    #[cfg(feature = "cron")]
+    #[test]
+    fn a_schedule_that_is_not_valid_is_found_however_many_tasks_come_before() {
+        use crate::payload::UnreadableError;
+        use crate::registration::CronDeclaration;
+        let mut registrations = vec![&TASK; TRACED_AT_ONCE];
+        let declared = CronDeclaration {
+            expression: "0 25 * * *",
+            timezone: "UTC",
+            args: || Err(UnreadableError::of_payload("cannot be stored")),
+        };
+        let mistaken = Registration {
+            kind: "shop/mistaken",
+            cron: Some(declared),
+            ..Registration::for_test()
+        };
+        registrations.push(Box::leak(Box::new(mistaken)));
+        let problems = Registry::of(registrations).problems(&States::default(), &|_| true);
+        for wrong in ["`25` is not a valid hour", "the arguments of its schedule are not valid"] {
+            assert!(problems.iter().any(|problem| problem.contains(wrong)), "{problems:?}");
+        }
+    }
+
     #[test]
     fn a_path_that_names_nothing_is_found_however_many_tasks_come_before() {
         let mut registrations = vec![&TASK; TRACED_AT_ONCE];
