@@ -56,10 +56,11 @@
 //! # Guides
 //!
 //! [`guide`] explains how these parts are used together: [which queue](guide::which_queue),
-//! [deferring](guide::deferring), [handlers](guide::handlers), [testing](guide::testing),
-//! [transactions](guide::transactions), [idempotency](guide::idempotency),
-//! [operating](guide::operating), [Postgres](guide::postgres), [push](guide::push),
-//! [deployment](guide::deployment), [backup](guide::backup), and the [FAQ](guide::faq).
+//! [deferring](guide::deferring), [schedules](guide::cron), [handlers](guide::handlers),
+//! [testing](guide::testing), [transactions](guide::transactions),
+//! [idempotency](guide::idempotency), [operating](guide::operating), [Postgres](guide::postgres),
+//! [push](guide::push), [deployment](guide::deployment), [backup](guide::backup), and the
+//! [FAQ](guide::faq).
 //!
 //! # Guarantees
 //!

@@ -105,8 +105,8 @@ fn of_nickname(text: &str) -> Result<&'static str, String> {
                 format!("`{text}` is not a schedule: did you mean `{meant}`?")
             }
             _ => format!(
-                "`{text}` is not a schedule: write `@hourly`, `@daily`, `@weekly`, \
-                          `@monthly` or `@yearly`"
+                "`{text}` is not a schedule: write `@hourly`, `@daily`, `@weekly`, `@monthly` or \
+                 `@yearly`"
             ),
         },
     };
