@@ -59,23 +59,23 @@
 //! ends with `SUN` ends with the Sunday after Saturday: `SAT-SUN`.
 //!
 //! **Days.** If both day fields name days, a day that one of them names is enough: `0 12 13 * FRI`
-//! is each 13th and each Friday. If one of them begins with `*`, both must match, so
-//! `0 12 1-7 * */7` is the first Sunday of a month. `0 12 * * SUN#1` says that better.
+//! is each 13th and each Friday. If one of them begins with `*`, both must match, so `0 12 1-7 *
+//! */7` is the first Sunday of a month. `0 12 * * SUN#1` says that better.
 //!
-//! **Refused** are seconds and years (six or seven fields), `?`, `W`, and days that never come, such
-//! as 30 February.
+//! **Refused** are seconds and years (six or seven fields), `?`, `W`, and days that never come,
+//! such as 30 February.
 //!
-//! `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`, `@midnight` and `@hourly` stand for five
-//! fields. `@reboot` is refused: defer the task where the program starts.
+//! `@yearly`, `@annually`, `@monthly`, `@weekly`, `@daily`, `@midnight` and `@hourly` stand for
+//! five fields. `@reboot` is refused: defer the task where the program starts.
 //!
 //! # When clocks are set
 //!
-//! - **Times of the day** are meant once a day. Where the hour field is a list of hours or ranges, a
-//!   time that the clock is set past comes right after the gap; several such times are one tick. A
-//!   time that the clock shows twice comes once, when it is shown first.
-//! - **Hours that are `*` or have a step** are what the clock shows: `0 * * * *` comes each hour that
-//!   really passes, and `*/15 * * * *` each quarter of it. What the clock is set past does not come,
-//!   and what it shows twice comes twice.
+//! - **Times of the day** are meant once a day. Where the hour field is a list of hours or ranges,
+//!   a time that the clock is set past comes right after the gap; several such times are one tick.
+//!   A time that the clock shows twice comes once, when it is shown first.
+//! - **Hours that are `*` or have a step** are what the clock shows: `0 * * * *` comes each hour
+//!   that really passes, and `*/15 * * * *` each quarter of it. What the clock is set past does not
+//!   come, and what it shows twice comes twice.
 //!
 //! Zones are those of the IANA database, which is compiled in: `CRON_TZDB_VERSION` is its version.
 //! Its rules reach the year 2099; the last of them holds later. There are no ticks from the year
