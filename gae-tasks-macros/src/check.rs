@@ -8,6 +8,7 @@ use quote::ToTokens;
 use syn::{FnArg, GenericParam, LitInt, LitStr, Safety, Signature, Type};
 
 use crate::args::Attribute;
+use crate::cron;
 use crate::errors::Errors;
 use crate::evolution;
 use crate::item;
@@ -36,6 +37,7 @@ pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
             .as_ref()
             .and_then(|number| max_attempts(number, errors)),
         priority: attribute.priority.as_ref().and_then(|number| priority(number, errors)),
+        cron: cron::schedule(attribute, errors),
     }
 }
 
@@ -190,6 +192,7 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     task_names(task, errors);
     parameters::check(task, errors);
     evolution::check(task, errors);
+    cron::check(task, errors);
 }
 
 /// Returns the token that shows that the function is inside an `impl` without the attribute: its

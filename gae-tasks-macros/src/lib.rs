@@ -2,17 +2,22 @@
 //!
 //! One stage, one file: `args` parses the attribute, `item` parses the function below it and
 //! `marks` the attributes of its parameters, `model` combines them into a task, `check`,
-//! `parameters` and `evolution` check the rules, `expand`, `calls`, `bounds`, `registration` and
-//! `upgrade` generate the code of a valid task, and `fallback` the code of a task with errors.
-//! `methods` takes the methods of an `impl` block, which `block` parses, through these stages;
-//! `owner` is their type and `receiver` their `self`. `errors` collects the errors, `tokens`
-//! inspects types, `names` derives and checks names, `place` looks for a function in its file.
+//! `parameters`, `evolution` and `cron` check the rules, `expand`, `calls`, `bounds`,
+//! `registration` and `upgrade` generate the code of a valid task, and `fallback` the code of a
+//! task with errors. `methods` takes the methods of an `impl` block, which `block` parses, through
+//! these stages; `owner` is their type and `receiver` their `self`. `errors` collects the errors,
+//! `tokens` inspects types, `names` derives and checks names, `place` looks for a function in its
+//! file. `cron_language` is a link to the files by which `gae-tasks` reads schedules.
 
 mod args;
 mod block;
 mod bounds;
 mod calls;
 mod check;
+mod cron;
+#[cfg(feature = "cron")]
+#[allow(dead_code, unused_imports, reason = "only `gae-tasks` searches for ticks")]
+mod cron_language;
 mod errors;
 mod evolution;
 mod expand;
@@ -241,6 +246,21 @@ mod tests {
         ];
         assert!(longest.contains("- Backoff: the queue's, at most 1h"), "{longest}");
         assert!(both.contains("- Backoff: from 5s to 1m 30s"), "{both}");
+    }
+
+    #[cfg(feature = "cron")]
+    #[test]
+    fn a_schedule_is_in_the_docs_and_in_the_registration() {
+        let expanded = expansion(
+            quote!(cron = "@daily", timezone = "Europe/Paris", cron_args(to = "you")),
+            quote!(
+                fn send(to: String, note: Option<u8>) {}
+            ),
+        )
+        .to_string();
+        assert!(expanded.contains("- Schedule: `@daily`, in the time zone `Europe/Paris`"));
+        assert!(expanded.contains("expression : \"@daily\" , timezone : \"Europe/Paris\""));
+        assert!(expanded.contains("note : __door :: Option :: None"), "{expanded}");
     }
 
     #[test]

@@ -66,6 +66,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         max_attempts: None,
         backoff: TypeBackoff::NONE,
         priority: 0,
+        cron: None,
         states: &[],
         location: Location { file: file!(), line: line!(), column: 1 },
         module: "shop",

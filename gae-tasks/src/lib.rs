@@ -57,11 +57,11 @@
 //! # Guides
 //!
 //! [`guide`] explains how these parts are used together: [which queue](guide::which_queue),
-//! [deferring](guide::deferring), [handlers](guide::handlers), [testing](guide::testing),
-//! [transactions](guide::transactions), [idempotency](guide::idempotency),
-//! [queues](guide::queues), [operating](guide::operating), [Postgres](guide::postgres),
-//! [push](guide::push), [deployment](guide::deployment), [backup](guide::backup), and the
-//! [FAQ](guide::faq).
+//! [deferring](guide::deferring), [schedules](guide::cron), [handlers](guide::handlers),
+//! [testing](guide::testing), [transactions](guide::transactions),
+//! [idempotency](guide::idempotency), [queues](guide::queues), [operating](guide::operating),
+//! [Postgres](guide::postgres), [push](guide::push), [deployment](guide::deployment),
+//! [backup](guide::backup), and the [FAQ](guide::faq).
 //!
 //! # Guarantees
 //!
@@ -103,7 +103,8 @@
 //! | `actix` | | the push service for actix-web 4 |
 //! | `cloud-tasks` | | the backend of Google Cloud Tasks |
 //! | `object-store`, `gcs` | | payload stores in a folder, any `object_store`, Google Cloud Storage |
-//! | `yaml` | | [`Queues`] from App Engine's `queue.yaml` |
+//! | `cron` | | schedules: `cron = ".."` of the attribute, `Cron` |
+//! | `yaml` | | [`Queues`] from App Engine's `queue.yaml`; with `cron` also its `cron.yaml` |
 //! | `chrono`, `jiff`, `time` | | [`Timestamp`] from and into the types of these crates |
 //! | `testing` | | the test kit |
 
@@ -118,6 +119,8 @@ compile_error!(
 
 // vocabulary
 mod attributes;
+#[cfg(feature = "cron")]
+mod cron;
 #[cfg(any(feature = "push", feature = "cloud-tasks"))]
 mod envelope;
 mod error;
@@ -185,6 +188,12 @@ pub use client::{
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
+#[cfg(feature = "cron")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks};
+#[cfg(all(feature = "cron", feature = "yaml"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "cron", feature = "yaml"))))]
+pub use cron::{CronEntry, CronFile, CronFileError};
 pub use defer::{Defer, DeferFuture};
 pub use error::{Error, FileMistake};
 #[doc = include_str!("docs/deferred.md")]

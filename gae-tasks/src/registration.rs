@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use linkme::distributed_slice;
 
+#[cfg(feature = "cron")]
+use crate::cron::{Cron, CronError};
 use crate::handler::Run;
 use crate::payload::{
     Parameter, Reading, Readings, Schema, SensitivePaths, Tracer, UnreadableError, names_something,
@@ -70,6 +72,8 @@ pub struct Registration {
     pub backoff: TypeBackoff,
     /// The priority of its tasks among others of their queue.
     pub priority: i8,
+    /// The schedule on which it is deferred by itself.
+    pub cron: Option<CronDeclaration>,
     /// The types of state that the function takes.
     pub states: &'static [StateType],
     /// The place of the function in the source.
@@ -174,6 +178,19 @@ impl Registration {
         problems.map(|why| format!("task `{}` at {}: {why}", self.kind, self.location)).collect()
     }
 
+    /// What is wrong with the schedule that the compiler does not see: it is not a literal, or the
+    /// arguments cannot be stored.
+    #[cfg(feature = "cron")]
+    pub(crate) fn problems_of_cron(&self) -> Vec<String> {
+        let Some(declared) = &self.cron else { return Vec::new() };
+        let schedule = declared.cron().err().map(|error| error.to_string());
+        let args = (declared.args)().err();
+        let args =
+            args.map(|error| format!("the arguments of its schedule are not valid: {error}"));
+        let problems = schedule.into_iter().chain(args);
+        problems.map(|why| format!("task `{}` at {}: {why}", self.kind, self.location)).collect()
+    }
+
     pub(crate) fn is_in_queue(&self, queues: &BTreeSet<&str>) -> bool {
         self.queues.iter().any(|queue| queues.contains(queue))
     }
@@ -186,6 +203,30 @@ pub struct Upgrade {
     pub name: &'static str,
     /// The schema of the struct that it takes.
     pub traced: Traced,
+}
+
+/// The schedule of a task, as the attribute declares it.
+#[derive(Debug)]
+pub struct CronDeclaration {
+    /// The schedule as written. A literal was checked when the attribute was compiled.
+    pub expression: &'static str,
+    /// The name of its time zone.
+    pub timezone: &'static str,
+    /// Encodes the arguments that its tasks have, as a payload of the registration's own schema.
+    pub args: fn() -> Result<Vec<u8>, UnreadableError>,
+}
+
+impl CronDeclaration {
+    /// The schedule in its time zone.
+    ///
+    /// # Errors
+    /// It is not valid, which the compiler could not see because it is not a literal.
+    #[cfg(feature = "cron")]
+    #[doc(hidden)]
+    pub fn cron(&self) -> Result<Cron, CronError> {
+        let cron = Cron::parse(self.expression)?;
+        if self.timezone == "UTC" { Ok(cron) } else { cron.in_zone(self.timezone) }
+    }
 }
 
 /// A schema that is traced when it is first asked for: a program may have thousands of tasks, and
@@ -306,6 +347,7 @@ impl Registration {
             max_attempts: None,
             backoff: TypeBackoff::NONE,
             priority: 0,
+            cron: None,
             states: &[],
             location: Location { file: "shop.rs", line: 1, column: 1 },
             module: "shop",
@@ -320,6 +362,23 @@ impl Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "cron")]
+    #[test]
+    fn a_schedule_that_the_compiler_did_not_see_is_a_problem() {
+        let declared = |expression, timezone| Registration {
+            cron: Some(CronDeclaration { expression, timezone, args: || Ok(Vec::new()) }),
+            ..Registration::for_test()
+        };
+        assert_eq!(declared("@daily", "Europe/Paris").problems_of_cron(), [""; 0]);
+        let zone = declared("@daily", "Europe/Pariss").problems_of_cron();
+        assert!(zone[0].starts_with("task `shop/send` at shop.rs:1:1: the schedule"), "{zone:?}");
+        assert!(zone[0].contains("did you mean `Europe/Paris`?"), "{zone:?}");
+        assert!(declared("@reboot", "UTC").problems_of_cron()[0].contains("`@reboot`"));
+        // A zone that stands in the expression counts.
+        let own = declared("0 9 * * * (Europe/Paris)", "UTC").cron.unwrap().cron();
+        assert_eq!(own.unwrap().zone(), "Europe/Paris");
+    }
 
     #[test]
     fn all_tasks_share_one_stored_schema() {

@@ -32,6 +32,7 @@ const FLOORS: &[&[&str]] = &[
         "random",
         "process",
         "text",
+        "cron",
     ],
     &[
         "backend",
