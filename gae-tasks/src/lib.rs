@@ -193,7 +193,7 @@ pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks};
 #[cfg(all(feature = "cron", feature = "yaml"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "cron", feature = "yaml"))))]
-pub use cron::{CronEntry, CronFile, CronFileError};
+pub use cron::{CronEntry, CronFile};
 pub use defer::{Defer, DeferFuture};
 pub use error::{Error, FileMistake};
 #[doc = include_str!("docs/deferred.md")]

@@ -3,7 +3,10 @@
 
 mod fields;
 mod meant;
+mod parse;
 mod read;
+pub(crate) mod values;
 
 pub(crate) use fields::{Fields, Keys, Mistakes, shown};
-pub(crate) use read::{Node, Place, Value, read};
+pub(crate) use parse::parse;
+pub(crate) use read::{Node, Place, Value};

@@ -21,7 +21,7 @@ use chrono_tz::Tz;
 
 pub use self::error::CronError;
 #[cfg(feature = "yaml")]
-pub use self::file::{CronEntry, CronFile, CronFileError};
+pub use self::file::{CronEntry, CronFile};
 use self::language::{Expression, Rule};
 use crate::time::Timestamp;
 

@@ -128,7 +128,7 @@
 //! let file = CronFile::parse(text)?;
 //! let kinds: Vec<_> = file.entries().iter().map(|entry| entry.kind().as_str()).collect();
 //! assert_eq!(kinds, ["shop.reports/daily", "shop.reports/summary"]);
-//! # Ok::<(), gae_tasks::CronFileError>(())
+//! # Ok::<(), gae_tasks::Error>(())
 //! ```
 //!
 //! | key | meaning |
@@ -142,7 +142,9 @@
 //! | `retry_parameters` | `job_retry_limit` (up to 5, which is also what applies if it is left out), `job_age_limit` (`2d`), `min_backoff_seconds`, `max_backoff_seconds`, `max_doublings`. Without them the settings of the task and its queue apply, where App Engine does not retry |
 //!
 //! The tasks get no arguments, as App Engine sends none: each of their parameters has a default or
-//! is an `Option`. `CronFileError` has every mistake of a file, with its line and column, and what
-//! to write instead.
+//! is an `Option`.
+//!
+//! Every mistake of the file is told at once (`Error::ConfigFile`), with its line, its column and
+//! what to write.
 //!
 //! # Running schedules

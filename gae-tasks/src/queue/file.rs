@@ -27,46 +27,51 @@ const KEYS: Keys = Keys {
     ],
 };
 
-/// Reads App Engine's `queue.yaml`: the file's fields and meaning are those of the [App Engine
-/// reference](https://cloud.google.com/appengine/docs/legacy/standard/python/config/queueref), its
-/// defaults too. The guide [queues](crate::guide::queues#queueyaml) has a table.
-///
-/// # Errors
-/// [`Error::ConfigFile`] lists every mistake of the file, each with its line and column.
-///
-/// ```
-/// use gae_tasks::{Error, Queues};
-///
-/// let queues: Queues = "
-/// queue:
-/// - name: emails
-///   rate: 20/s
-///   retry_parameters:
-///     task_retry_limit: 7
-/// ".parse()?;
-/// let (name, config) = queues.iter().next().unwrap();
-/// assert_eq!((name, config.max_dispatches_per_second()), ("emails", Some(20.0)));
-/// assert_eq!(config.retry().max_attempts(), Some(8)); // the first and 7 retries
-///
-/// let mistaken = "queue:\n- name: emails\n  rate: 20/sec\n".parse::<Queues>().unwrap_err();
-/// assert!(mistaken.to_string().contains("line 3, column 9: `rate: 20/sec` is not a rate"));
-/// # Ok::<(), Error>(())
-/// ```
+#[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
+impl Queues {
+    /// Reads the text of App Engine's `queue.yaml`: the file's fields and meaning are those of the
+    /// [App Engine
+    /// reference](https://cloud.google.com/appengine/docs/legacy/standard/python/config/queueref),
+    /// its defaults too. The guide [queues](crate::guide::queues#queueyaml) has a table.
+    ///
+    /// # Errors
+    /// [`Error::ConfigFile`] lists every mistake of the file, each with its line and column.
+    ///
+    /// ```
+    /// use gae_tasks::{Error, Queues};
+    ///
+    /// let queues = Queues::parse("
+    /// queue:
+    /// - name: emails
+    ///   rate: 20/s
+    ///   retry_parameters:
+    ///     task_retry_limit: 7
+    /// ")?;
+    /// let (name, config) = queues.iter().next().unwrap();
+    /// assert_eq!((name, config.max_dispatches_per_second()), ("emails", Some(20.0)));
+    /// assert_eq!(config.retry().max_attempts(), Some(8)); // the first and 7 retries
+    ///
+    /// let mistaken = Queues::parse("queue:\n- name: emails\n  rate: 20/sec\n").unwrap_err();
+    /// assert!(mistaken.to_string().contains("line 3, column 9: `rate: 20/sec` is not a rate"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        yaml::parse(FILE, text, |node, mistakes| {
+            if node.is_none() {
+                mistakes.add(Place::START, "the file is empty: begin with `queue:`");
+            }
+            all(node?, mistakes)
+        })
+    }
+}
+
+/// Reads a `queue.yaml`, as [`Queues::parse`] does.
 #[cfg_attr(docsrs, doc(cfg(feature = "yaml")))]
 impl FromStr for Queues {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let node = yaml::read(text).map_err(|mistakes| Mistakes::from(mistakes).of(FILE))?;
-        let mut mistakes = Mistakes::default();
-        let queues = match &node {
-            Some(node) => all(node, &mut mistakes),
-            None => {
-                mistakes.add(Place::START, "the file is empty: begin with `queue:`");
-                None
-            }
-        };
-        queues.filter(|_| mistakes.is_empty()).ok_or_else(|| mistakes.of(FILE))
+        Self::parse(text)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{QueueConfig, QueueName};
 /// [`plan_queues`](crate::Client::plan_queues) compares them with the stored ones.
 ///
 /// They are built in code, from pairs of a name and a [`QueueConfig`], or read from App Engine's
-#[cfg_attr(feature = "yaml", doc = "`queue.yaml`, by [`FromStr`](#impl-FromStr-for-Queues).")]
+#[cfg_attr(feature = "yaml", doc = "`queue.yaml`, by [`Queues::parse`].")]
 #[cfg_attr(not(feature = "yaml"), doc = "`queue.yaml` (feature `yaml`).")]
 ///
 /// ```

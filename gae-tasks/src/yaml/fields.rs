@@ -1,7 +1,7 @@
 //! The fields of a mapping, each read once, with all mistakes collected.
 
 use super::meant::meant;
-use super::read::{Node, Place, Value};
+use super::read::{Node, Place, Value, plain};
 use crate::error::{Error, FileMistake};
 
 /// The mistakes found so far.
@@ -15,12 +15,12 @@ impl Mistakes {
     }
 
     /// Whether none was found.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The error about a file of this name.
-    pub(crate) fn of(mut self, file: &'static str) -> Error {
+    pub(super) fn of(mut self, file: &'static str) -> Error {
         self.0.sort_by_key(|mistake| (mistake.line, mistake.column));
         Error::ConfigFile { file, mistakes: self.0 }
     }
@@ -47,9 +47,18 @@ pub(crate) struct Keys {
 #[derive(Debug)]
 pub(crate) struct Fields<'n> {
     place: Place,
-    fields: Vec<(&'static str, &'n Node)>,
+    fields: Vec<Field<'n>>,
     /// Whether every key is known: an unknown one may be what seems to be missing.
     is_known: bool,
+}
+
+/// A key and its value.
+#[derive(Debug)]
+struct Field<'n> {
+    key: &'static str,
+    /// Where the key stands.
+    place: Place,
+    node: &'n Node,
 }
 
 impl<'n> Fields<'n> {
@@ -61,17 +70,18 @@ impl<'n> Fields<'n> {
             mistakes.add(node.place, format!("{of} is written as lines of `key: value`"));
             return None;
         };
-        let (mut fields, mut is_known) = (Vec::<(&'static str, &Node)>::new(), true);
-        for (key, value) in map {
-            match keys.find(key) {
+        let (mut fields, mut is_known) = (Vec::<Field<'_>>::new(), true);
+        for (written, node) in map {
+            let place = written.place;
+            match keys.find(written) {
                 Err(problem) => {
-                    mistakes.add(key.place, problem);
+                    mistakes.add(place, problem);
                     is_known = false;
                 }
-                Ok(key_name) if fields.iter().any(|(name, _)| *name == key_name) => {
-                    mistakes.add(key.place, format!("`{key_name}` is set twice: remove one"));
+                Ok(key) if fields.iter().any(|field| field.key == key) => {
+                    mistakes.add(place, format!("`{key}` is set twice: remove one"));
                 }
-                Ok(key_name) => fields.push((key_name, value)),
+                Ok(key) => fields.push(Field { key, place, node }),
             }
         }
         Some(Self { place: node.place, fields, is_known })
@@ -84,12 +94,27 @@ impl<'n> Fields<'n> {
 
     /// The value of a key.
     pub(crate) fn node(&self, key: &str) -> Option<&'n Node> {
-        self.fields.iter().find(|(name, _)| *name == key).map(|(_, node)| *node)
+        self.field(key).map(|field| field.node)
     }
 
     /// Whether a key is missing, and not just written wrongly.
     pub(crate) fn lacks(&self, key: &str) -> bool {
-        self.is_known && self.node(key).is_none()
+        self.is_known && self.field(key).is_none()
+    }
+
+    /// The text of a key and its place, if the key is there and its value is a text.
+    pub(crate) fn text(&self, key: &str, mistakes: &mut Mistakes) -> Option<(&'n str, Place)> {
+        let Field { place, node, .. } = self.field(key)?;
+        let (place, problem) = match &node.value {
+            Value::Text(text) => return Some((text.as_str(), node.place)),
+            // What is not written has no place of its own.
+            Value::Missing => (*place, "has no value: write one, or remove the key"),
+            Value::List(_) | Value::Map(_) => {
+                (node.place, "has one value in its line: no list, no further keys")
+            }
+        };
+        mistakes.add(place, format!("`{key}` {problem}"));
+        None
     }
 
     /// The value of a key as `parse` reads it, if the key is there and its value is right.
@@ -99,17 +124,13 @@ impl<'n> Fields<'n> {
         mistakes: &mut Mistakes,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let node = self.node(key)?;
-        let parsed = match &node.value {
-            Value::Text(text) => {
-                parse(text).map_err(|problem| format!("`{key}: {}` {problem}", shown(text)))
-            }
-            Value::Missing => Err(format!("`{key}` has no value: write one, or remove the key")),
-            Value::List(_) | Value::Map(_) => {
-                Err(format!("`{key}` has one value in its line: no list, no further keys"))
-            }
-        };
-        parsed.map_err(|problem| mistakes.add(node.place, problem)).ok()
+        let (text, place) = self.text(key, mistakes)?;
+        let told = |problem: String| format!("`{key}: {}` {problem}", shown(text));
+        parse(text).map_err(|problem| mistakes.add(place, told(problem))).ok()
+    }
+
+    fn field(&self, key: &str) -> Option<&Field<'n>> {
+        self.fields.iter().find(|field| field.key == key)
     }
 }
 
@@ -143,7 +164,6 @@ impl Keys {
 /// A text of the file for a message, cut after some characters, in one line.
 pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 60;
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
     let mut shown: String = text.chars().take(MOST).map(plain).collect();
     if text.chars().nth(MOST).is_some() {
         shown.push_str("..");
@@ -202,10 +222,15 @@ mod tests {
 
     #[test]
     fn a_value_is_one_text() {
-        for text in ["rate:\n", "rate: [1]\n", "rate:\n  a: 1\n"] {
+        for (text, told) in [
+            ("name: a\nrate:\n", "line 2, column 1: `rate` has no value: write one"),
+            ("name: a\nrate: ~\n", "line 2, column 1: `rate` has no value: write one"),
+            ("rate: [1]\n", "line 1, column 7: `rate` has one value in its line"),
+            ("rate:\n  a: 1\n", "line 2, column 3: `rate` has one value in its line"),
+        ] {
             let (mistakes, rate) = found(text);
             assert_eq!((mistakes.len(), rate), (1, None), "{mistakes:?}");
-            assert!(mistakes[0].contains("`rate` has "), "{mistakes:?}");
+            assert!(mistakes[0].starts_with(told), "{mistakes:?}");
         }
         let (mistakes, _) = found("- rate: 5/s\n");
         let told = "line 1, column 1: a queue is written as lines of `key: value`";

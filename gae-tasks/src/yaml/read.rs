@@ -25,10 +25,19 @@ impl Place {
     /// The beginning of a file.
     pub(crate) const START: Self = Self { line: 1, column: 1 };
 
-    /// Creates a mistake at this place.
+    /// Creates a mistake at this place. It is told in one line, whatever it repeats of the file.
     pub(crate) fn mistake(self, problem: impl Into<String>) -> FileMistake {
-        FileMistake::new(self.line, self.column, problem.into())
+        let mut problem: String = problem.into();
+        if problem.contains(char::is_control) {
+            problem = problem.chars().map(plain).collect();
+        }
+        FileMistake::new(self.line, self.column, problem)
     }
+}
+
+/// A character of the file as a message has it.
+pub(super) fn plain(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
 }
 
 /// A value, and where it begins.
@@ -56,7 +65,7 @@ pub(crate) enum Value {
 /// # Errors
 /// What is not YAML, and what App Engine's files do not have: anchors, aliases, tags, more than one
 /// document.
-pub(crate) fn read(text: &str) -> Result<Option<Node>, Vec<FileMistake>> {
+pub(super) fn read(text: &str) -> Result<Option<Node>, Vec<FileMistake>> {
     if text.len() > MAX_BYTES {
         let problem = format!("the file has {} bytes, more than the {MAX_BYTES} read", text.len());
         return Err(vec![Place::START.mistake(problem)]);
@@ -160,13 +169,13 @@ impl<'a> Reader<'a> {
 
     fn refuse(&mut self, place: Place, is_refused: bool) {
         if is_refused {
-            self.mistakes.push(place.mistake(
-                "App Engine's files have no anchors (`&`), aliases (`*`) and tags (`!`): write the \
-                 value itself, in quotes if it begins with such a character",
-            ));
+            self.mistakes.push(place.mistake(FOREIGN));
         }
     }
 }
+
+const FOREIGN: &str = "App Engine's files have no anchors (`&`), aliases (`*`) and tags (`!`): \
+                       write the value itself, in quotes if it begins with such a character";
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     let is_missing = style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null");
@@ -178,9 +187,12 @@ fn place(marker: &Marker) -> Place {
 }
 
 fn unreadable(error: &ScanError) -> FileMistake {
-    // The parser may quote a character of the file.
-    let info: String = error.info().chars().filter(|c| !c.is_control()).collect();
-    place(error.marker()).mistake(format!(
+    let (place, info) = (place(error.marker()), error.info());
+    // The parser takes the `*` of cron fields for an alias.
+    if info.contains("anchor") {
+        return place.mistake(FOREIGN);
+    }
+    place.mistake(format!(
         "this is not YAML ({info}): check the indentation, with spaces, and the colons, dashes and \
          quotes here and above"
     ))
@@ -236,11 +248,23 @@ mod tests {
         for (line, mistake) in (1..).zip(&found) {
             assert!(mistake.starts_with(&format!("line {line}, column 4: App Engine's files")));
         }
+        for fields in ["a: * 9 * * *\n", "a: */5 9 * * *\n", "a: *\n"] {
+            let found = mistakes(fields);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].starts_with("line 1, column "), "{found:?}");
+            assert!(found[0].contains("in quotes if it begins with such"), "{found:?}");
+        }
         let second = mistakes("a: 1\n---\nb: 2\n");
         assert!(
             second[0].starts_with("line 2, column 1: the file has a second part"),
             "{second:?}"
         );
+    }
+
+    #[test]
+    fn a_mistake_is_told_in_one_line() {
+        let mistake = Place::START.mistake("a\u{7}\nb");
+        assert_eq!(mistake.to_string(), "line 1, column 1: a  b");
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! App Engine's `cron.yaml`: schedules in a file.
 
 mod entry;
-mod mistakes;
-mod node;
 mod read;
 mod retry;
 
+use std::str::FromStr;
+
 pub use self::entry::CronEntry;
-pub use self::mistakes::CronFileError;
-use self::read::Reader;
+use crate::error::Error;
 
 /// The schedules of an App Engine `cron.yaml`.
 ///
@@ -20,7 +19,7 @@ use self::read::Reader;
 /// The guide [`cron`](crate::guide::cron#cronyaml) has all fields and the forms of `schedule`.
 ///
 /// ```
-/// use gae_tasks::CronFile;
+/// use gae_tasks::{CronFile, Error};
 ///
 /// let file = CronFile::parse(r#"
 /// cron:
@@ -34,9 +33,13 @@ use self::read::Reader;
 /// let [entry] = file.entries() else { panic!("one entry") };
 /// assert_eq!(entry.kind().as_str(), "shop.mail/send_weekly");
 /// assert_eq!(entry.cron().to_string(), "every mon 09:00 (Australia/Sydney)");
-/// # Ok::<(), gae_tasks::CronFileError>(())
+///
+/// let mistaken = CronFile::parse("cron:\n- task: send\n  schedule: every 5 minuts\n");
+/// let told = mistaken.unwrap_err().to_string();
+/// assert!(told.contains("line 3, column 13: `minuts` is not a unit"));
+/// # Ok::<(), Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CronFile {
     entries: Vec<CronEntry>,
 }
@@ -48,8 +51,8 @@ impl CronFile {
     /// Reads the text of a `cron.yaml`.
     ///
     /// # Errors
-    /// [`CronFileError`] with every mistake in the file, by line and column.
-    pub fn parse(text: &str) -> Result<Self, CronFileError> {
+    /// [`Error::ConfigFile`] lists every mistake of the file, each with its line and column.
+    pub fn parse(text: &str) -> Result<Self, Error> {
         Self::parse_with_prefix(text, PREFIX)
     }
 
@@ -57,14 +60,21 @@ impl CronFile {
     ///
     /// # Errors
     /// As of [`CronFile::parse`].
-    pub fn parse_with_prefix(text: &str, prefix: &str) -> Result<Self, CronFileError> {
-        let mut reader = Reader::new(prefix);
-        let entries = reader.file(text);
-        reader.finish().map(|()| Self { entries })
+    pub fn parse_with_prefix(text: &str, prefix: &str) -> Result<Self, Error> {
+        read::read(text, prefix).map(|entries| Self { entries })
     }
 
     /// The entries, in their order.
     pub fn entries(&self) -> &[CronEntry] {
         &self.entries
+    }
+}
+
+/// Reads a `cron.yaml`, as [`CronFile::parse`] does.
+impl FromStr for CronFile {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
     }
 }

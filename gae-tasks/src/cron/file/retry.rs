@@ -2,105 +2,83 @@
 
 use std::time::Duration;
 
-use super::mistakes::{Mistakes, Place};
-use super::node::{Field, Keys};
 use crate::queue::RetryConfig;
+use crate::yaml::{Fields, Keys, Mistakes, Value, values};
 
 const KEYS: Keys = Keys {
-    known: &[
-        "job_retry_limit",
-        "job_age_limit",
-        "min_backoff_seconds",
-        "max_backoff_seconds",
-        "max_doublings",
-    ],
-    // The first two are those of a `queue.yaml`.
-    synonyms: &[
-        ("task_retry_limit", "job_retry_limit"),
-        ("task_age_limit", "job_age_limit"),
-        ("min_backoff", "min_backoff_seconds"),
-        ("max_backoff", "max_backoff_seconds"),
+    of: "`retry_parameters`",
+    known: &["job_retry_limit", "job_age_limit", MIN_BACKOFF, MAX_BACKOFF, "max_doublings"],
+    foreign: &[
+        // Those of a `queue.yaml`.
+        ("task_retry_limit", "write `job_retry_limit`"),
+        ("task_age_limit", "write `job_age_limit`"),
+        ("max_attempts", "write `job_retry_limit`, one less, as it does not count the first"),
+        ("max_retry_duration", "write `job_age_limit`"),
+        ("min_backoff", "write `min_backoff_seconds`"),
+        ("max_backoff", "write `max_backoff_seconds`"),
     ],
 };
+
+const MIN_BACKOFF: &str = "min_backoff_seconds";
+const MAX_BACKOFF: &str = "max_backoff_seconds";
 
 /// The most retries that App Engine makes, and the number that it makes if none is given.
 const MOST_RETRIES: u32 = 5;
 
-/// Reads the settings. App Engine counts retries, and [`RetryConfig`] counts attempts.
-pub(super) fn read(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<RetryConfig> {
+/// Reads the settings of an entry, if it has any. App Engine counts retries, and [`RetryConfig`]
+/// counts attempts.
+pub(super) fn read(entry: &Fields<'_>, mistakes: &mut Mistakes) -> Option<RetryConfig> {
+    let node = entry.node("retry_parameters")?;
     let retry = RetryConfig::new().with_max_attempts(Some(MOST_RETRIES + 1));
-    if field.is_empty() {
+    if node.value == Value::Missing {
         return Some(retry);
     }
-    let Some(fields) = Field::of(field.value) else {
-        mistakes.add(field.place(), "`retry_parameters` has keys: write `job_retry_limit: 3`");
-        return None;
-    };
-    let mut read = Some(retry);
-    for one in fields {
-        match setting(read.clone().unwrap_or_default(), one) {
-            Ok(settings) => read = read.is_some().then_some(settings),
-            Err((place, mistake)) => {
-                mistakes.add(place, mistake);
-                read = None;
-            }
-        }
-    }
-    if let Some(problem) = read.as_ref().and_then(RetryConfig::problem) {
-        mistakes.add(field.key_place, format!("`retry_parameters` {problem}"));
-        return None;
-    }
-    read
+    let fields = Fields::of(node, &KEYS, mistakes)?;
+    let attempts = fields.value("job_retry_limit", mistakes, attempts);
+    let age = fields.value("job_age_limit", mistakes, values::age);
+    let doublings = fields.value("max_doublings", mistakes, values::whole(0));
+    let retry = retry.with_max_retry_duration(age);
+    let retry = with(retry, attempts, |retry, attempts| retry.with_max_attempts(Some(attempts)));
+    let retry = with(retry, doublings, RetryConfig::with_max_doublings);
+    Some(backoff(retry, &fields, mistakes))
 }
 
-/// The settings with one more, or what is wrong with that one.
-fn setting(
+/// Reads a number of retries, and returns that of the attempts.
+fn attempts(text: &str) -> Result<u32, String> {
+    match values::whole(0)(text)? {
+        retries @ 0..=MOST_RETRIES => Ok(retries + 1),
+        _ => Err(format!("is too many: use 0 to {MOST_RETRIES}, as on App Engine")),
+    }
+}
+
+/// The settings with the shortest and the longest pause that are stated.
+fn backoff(retry: RetryConfig, fields: &Fields<'_>, mistakes: &mut Mistakes) -> RetryConfig {
+    let min = fields.value(MIN_BACKOFF, mistakes, values::seconds);
+    let max = fields.value(MAX_BACKOFF, mistakes, values::seconds);
+    let retry = with(retry, min, RetryConfig::with_min_backoff);
+    let retry = with(retry, max, RetryConfig::with_max_backoff);
+    // A pause that is wrong contradicts nothing.
+    let is_right =
+        |key: &str, pause: Option<Duration>| pause.is_some() || fields.node(key).is_none();
+    if is_right(MIN_BACKOFF, min)
+        && is_right(MAX_BACKOFF, max)
+        && let Some(problem) = retry.problem()
+    {
+        let stated = fields.node(MIN_BACKOFF).or_else(|| fields.node(MAX_BACKOFF));
+        let place = stated.map_or(fields.place(), |node| node.place);
+        mistakes.add(place, format!("`retry_parameters` {problem}"));
+    }
+    retry
+}
+
+/// The settings with a value that may be stated.
+fn with<T>(
     retry: RetryConfig,
-    field: Result<Field<'_>, Place>,
-) -> Result<RetryConfig, (Place, String)> {
-    let no_text = |place| (place, "a key is not a text: write `job_retry_limit`".to_owned());
-    let field = field.map_err(no_text)?;
-    if !KEYS.known.contains(&field.key) {
-        return Err((field.key_place, KEYS.unknown(field.key)));
+    stated: Option<T>,
+    set: impl FnOnce(RetryConfig, T) -> RetryConfig,
+) -> RetryConfig {
+    match stated {
+        Some(value) => set(retry, value),
+        None => retry,
     }
-    changed(retry, &field).map_err(|mistake| (field.place(), mistake))
-}
-
-/// The settings with the one of this field.
-fn changed(retry: RetryConfig, field: &Field<'_>) -> Result<RetryConfig, String> {
-    Ok(match field.key {
-        "job_retry_limit" => {
-            let attempts = field.whole(MOST_RETRIES)? + 1;
-            retry.with_max_attempts(Some(attempts))
-        }
-        "job_age_limit" => retry.with_max_retry_duration(Some(age(field)?)),
-        "min_backoff_seconds" => retry.with_min_backoff(seconds(field)?),
-        "max_backoff_seconds" => retry.with_max_backoff(seconds(field)?),
-        _ => retry.with_max_doublings(field.whole(u32::MAX)?),
-    })
-}
-
-fn seconds(field: &Field<'_>) -> Result<Duration, String> {
-    let number = field.number()?;
-    duration(number).ok_or_else(|| format!("`{}` is not a time: write 0 or more", field.key))
-}
-
-/// Reads an age, as in `2d`.
-fn age(field: &Field<'_>) -> Result<Duration, String> {
-    let key = field.key;
-    let fix = "write a number and `s`, `m`, `h` or `d`, as in `2d`";
-    let text = field.text().map_err(|_| format!("`{key}` is not an age: {fix}"))?;
-    let units = [('s', 1.0), ('m', 60.0), ('h', 3_600.0), ('d', 86_400.0)];
-    let read = units.iter().find_map(|(unit, seconds)| {
-        let number = text.strip_suffix(*unit)?;
-        let is_number = number.starts_with(|first: char| first.is_ascii_digit());
-        number.parse::<f64>().ok().filter(|_| is_number).map(|number| number * seconds)
-    });
-    read.and_then(duration).ok_or_else(|| format!("`{text}` is not an age: {fix}"))
-}
-
-/// So many seconds, up to 100 years.
-fn duration(seconds: f64) -> Option<Duration> {
-    let most = 100.0 * 365.0 * 86_400.0;
-    (0.0..=most).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }

@@ -12,7 +12,7 @@ mod zone;
 use self::every::Every;
 pub(crate) use self::every::Window;
 pub(crate) use self::fields::Fields;
-pub(crate) use self::words::nearest;
+use self::words::nearest;
 pub(crate) use self::zone::zone;
 
 /// A schedule without a time zone.

@@ -36,8 +36,10 @@ pub(super) fn is_number(word: &str) -> bool {
 }
 
 /// The word in `known` that `word` probably misspells.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.into_iter().map(|known| (distance(word, known), known));
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Others are farther away, and words come from outside: they may be long.
+    let alike = known.into_iter().filter(|known| known.len().abs_diff(word.len()) <= 2);
+    let near = alike.map(|known| (distance(word, known), known));
     let is_near = |(distance, _): &(usize, &str)| *distance <= 2 && *distance < word.len();
     near.min().filter(is_near).map(|(_, known)| known)
 }

@@ -1,6 +1,7 @@
 //! App Engine's `cron.yaml`: every field, and what is said about mistakes.
 
 use super::*;
+use crate::error::Error;
 use crate::queue::RetryConfig;
 
 /// An entry of these lines, the first of which follows the dash.
@@ -9,13 +10,15 @@ fn entry(lines: &str) -> String {
 }
 
 fn read(text: &str) -> CronFile {
-    CronFile::parse(text).unwrap_or_else(|error| panic!("{error}"))
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn mistakes(text: &str) -> Vec<String> {
-    match CronFile::parse(text) {
-        Ok(file) => panic!("{text}\nis read as {file:?}"),
-        Err(error) => error.mistakes().to_vec(),
+    match text.parse::<CronFile>() {
+        Err(Error::ConfigFile { file: "cron.yaml", mistakes }) => {
+            mistakes.iter().map(ToString::to_string).collect()
+        }
+        other => panic!("{text}\nis read as {other:?}"),
     }
 }
 
@@ -97,25 +100,40 @@ fn the_prefix_of_urls_can_be_another() {
     assert!(CronFile::parse_with_prefix(&text, "/task").is_err());
 }
 
+#[test]
+fn what_yaml_takes_for_a_number_is_a_text_too() {
+    let file = read(&entry("task: 1\nschedule: '@daily'\ndescription: 5\ntarget: 2.0"));
+    let [entry] = file.entries() else { panic!("{file:?}") };
+    assert_eq!((entry.kind().as_str(), entry.description()), ("1", Some("5")));
+    assert_eq!(entry.target(), Some("2.0"));
+}
+
 /// Whole files, each with its one mistake.
 #[test]
 fn a_mistake_in_a_file_has_its_place() {
     for (text, mistake) in [
         ("", "line 1, column 1: the file has no list of schedules: begin it with `cron:`"),
-        ("jobs:\n", "line 1, column 1: unknown key `jobs`, did you mean `cron`?"),
-        ("corn:\n", "line 1, column 1: unknown key `corn`, did you mean `cron`?"),
+        ("{}", "line 1, column 1: the file has no list of schedules: begin it with `cron:`"),
+        ("- url: /a\n", "line 1, column 1: a `cron.yaml` is written as lines of `key: value`"),
+        ("jobs:\n", "line 1, column 1: `jobs` is not a key of a `cron.yaml`: write `cron`"),
+        ("crons:\n", "line 1, column 1: `crons` is not a key of a `cron.yaml`: write `cron`"),
+        (
+            "queue:\n- name: a\n",
+            "line 1, column 1: `queue` is not a key of a `cron.yaml`: this is a `queue.yaml`",
+        ),
         (
             "cron:\nhandlers: 5\n",
-            "line 2, column 1: unknown key `handlers`: the keys here are `cron`",
+            "line 2, column 1: `handlers` is not a key of a `cron.yaml`, which has `cron`",
         ),
         ("cron: 5\n", "line 1, column 7: `cron` is not a list: begin each entry with `- `"),
         (
             "cron:\n- every 5 minutes\n",
-            "line 2, column 3: an entry has keys: write `url: ..` and `schedule: ..`",
+            "line 2, column 3: an entry is written as lines of `key: value`",
         ),
         (
             "cron:\n- 5: x\n  url: /_cb/deferred/a\n  schedule: '@daily'\n",
-            "line 2, column 3: a key is not a text: write `url`, `schedule` and the like",
+            "line 2, column 3: `5` is not a key of an entry, which has `description`, `url`, \
+             `schedule`, `timezone`, `target`, `retry_parameters`, `task`",
         ),
     ] {
         assert_eq!(mistakes(text), [mistake], "{text}");
@@ -130,11 +148,11 @@ fn a_mistake_in_an_entry_has_its_place() {
         ("schedule: '@daily'", "line 2, column 3: the entry has no `url`: add it, or `task`"),
         (
             "url: /_cb/deferred/a\nscedule: every day 09:00",
-            "line 3, column 3: unknown key `scedule`, did you mean `schedule`?",
+            "line 3, column 3: `scedule` is not a key of an entry: write `schedule`",
         ),
         (
             "path: /_cb/deferred/a\nschedule: every day 09:00",
-            "line 2, column 3: unknown key `path`, did you mean `url`?",
+            "line 2, column 3: `path` is not a key of an entry: write `url`",
         ),
         (
             "url: /_cb/deferred/a\nschedule: every 5 minuts",
@@ -146,15 +164,16 @@ fn a_mistake_in_an_entry_has_its_place() {
         ),
         (
             "url: /_cb/deferred/a\nschedule: 5",
-            "line 3, column 13: `schedule` is not a text: put it in quotes",
+            "line 3, column 13: it has 1 field: write five, for minute, hour, day of the month, \
+             month and weekday, as in `0 9 * * MON-FRI`",
         ),
         (
             "url: /_cb/deferred/a\nschedule:",
-            "line 3, column 3: `schedule` has no value: write one, or remove it",
+            "line 3, column 3: `schedule` has no value: write one, or remove the key",
         ),
         (
             "url: [/_cb/deferred/a]\nschedule: every day 09:00",
-            "line 2, column 8: `url` is not a text: write one line",
+            "line 2, column 8: `url` has one value in its line: no list, no further keys",
         ),
         (
             "url: /tasks/summary\nschedule: every day 09:00",
@@ -185,73 +204,126 @@ fn a_mistake_in_a_setting_has_its_place() {
             "timezone: Europe/Pariss",
             "line 4, column 13: `Europe/Pariss` is not a time zone: did you mean `Europe/Paris`?",
         ),
-        ("tz: UTC", "line 4, column 3: unknown key `tz`, did you mean `timezone`?"),
+        ("tz: UTC", "line 4, column 3: `tz` is not a key of an entry: write `timezone`"),
         (
             "args: 5",
-            "line 4, column 3: unknown key `args`: the keys here are `description`, `url`, \
+            "line 4, column 3: `args` is not a key of an entry, which has `description`, `url`, \
              `schedule`, `timezone`, `target`, `retry_parameters`, `task`",
         ),
-        ("description: 5", "line 4, column 16: `description` is not a text: put it in quotes"),
+        ("schedule: every day 09:00", "line 4, column 3: `schedule` is set twice: remove one"),
+        (
+            "description: ''",
+            "line 4, column 16: `description: ` is empty: write a text, or remove the key",
+        ),
+        (
+            "target:\n- beta",
+            "line 5, column 3: `target` has one value in its line: no list, no further keys",
+        ),
+        (
+            "job_retry_limit: 3",
+            "line 4, column 3: `job_retry_limit` is not a key of an entry: it belongs under \
+             `retry_parameters`",
+        ),
         (
             "retry_parameters: 3",
-            "line 4, column 21: `retry_parameters` has keys: write `job_retry_limit: 3`",
-        ),
-        (
-            "retry_parameters:\n  task_retry_limit: 3",
-            "line 5, column 5: unknown key `task_retry_limit`, did you mean `job_retry_limit`?",
-        ),
-        (
-            "retry_parameters:\n  job_retry_limit: 6",
-            "line 5, column 22: `job_retry_limit` is not a whole number that it can be: write 0 \
-             to 5",
-        ),
-        (
-            "retry_parameters:\n  job_age_limit: 2 weeks",
-            "line 5, column 20: `2 weeks` is not an age: write a number and `s`, `m`, `h` or \
-             `d`, as in `2d`",
-        ),
-        (
-            "retry_parameters:\n  job_age_limit: 60",
-            "line 5, column 20: `job_age_limit` is not an age: write a number and `s`, `m`, `h` \
-             or `d`, as in `2d`",
-        ),
-        (
-            "retry_parameters:\n  min_backoff_seconds: -1",
-            "line 5, column 26: `min_backoff_seconds` is not a time: write 0 or more",
-        ),
-        (
-            "retry_parameters:\n  max_backoff_seconds: soon",
-            "line 5, column 26: `max_backoff_seconds` is not a number: write one, as in `2.5`",
-        ),
-        (
-            "retry_parameters:\n  max_doublings: 1.5",
-            "line 5, column 20: `max_doublings` is not a whole number that it can be: write 0 to \
-             4294967295",
-        ),
-        (
-            "retry_parameters:\n  min_backoff_seconds: 60\n  max_backoff_seconds: 30",
-            "line 4, column 3: `retry_parameters` has a `min_backoff` of 1 min, above its \
-             `max_backoff` of 30 s: lower the first, or raise the second too",
+            "line 4, column 21: `retry_parameters` is written as lines of `key: value`",
         ),
     ] {
         assert_eq!(mistakes(&entry(&format!("{GOOD}\n{lines}"))), [mistake], "{lines}");
     }
 }
 
+/// Lines of `retry_parameters`, from the fifth of the file on.
+#[test]
+fn a_mistake_in_a_setting_of_retries_has_its_place() {
+    for (lines, mistake) in [
+        (
+            "task_retry_limit: 3",
+            "line 5, column 5: `task_retry_limit` is not a key of `retry_parameters`: write \
+             `job_retry_limit`",
+        ),
+        (
+            "job_retry_limit: 6",
+            "line 5, column 22: `job_retry_limit: 6` is too many: use 0 to 5, as on App Engine",
+        ),
+        (
+            "job_age_limit: 2 weeks",
+            "line 5, column 20: `job_age_limit: 2 weeks` is not an age: use a number with its \
+             unit, `s`, `m`, `h` or `d`: `90s`, `1.5h`, `2d`",
+        ),
+        (
+            "job_age_limit: 60",
+            "line 5, column 20: `job_age_limit: 60` has no unit: use a number with its unit, `s`, \
+             `m`, `h` or `d`: `90s`, `1.5h`, `2d`",
+        ),
+        (
+            "min_backoff_seconds: -1",
+            "line 5, column 26: `min_backoff_seconds: -1` is not a number of seconds: use one \
+             without a unit, such as `0.5` or `3600`",
+        ),
+        (
+            "min_backoff_seconds: 60s\nmax_backoff_seconds: 0.5",
+            "line 5, column 26: `min_backoff_seconds: 60s` is not a number of seconds: use one \
+             without a unit, such as `0.5` or `3600`",
+        ),
+        (
+            "max_doublings: 1.5",
+            "line 5, column 20: `max_doublings: 1.5` is not a whole number: use 0 or more",
+        ),
+        (
+            "min_backoff_seconds: 60\nmax_backoff_seconds: 30",
+            "line 5, column 26: `retry_parameters` has a `min_backoff` of 1 min, above its \
+             `max_backoff` of 30 s: lower the first, or raise the second too",
+        ),
+        (
+            "max_backoff_seconds: 0.5",
+            "line 5, column 26: `retry_parameters` has a `min_backoff` of 1 s, above its \
+             `max_backoff` of 500 ms: lower the first, or raise the second too",
+        ),
+    ] {
+        let settings = lines.replace('\n', "\n  ");
+        let text = entry(&format!("{GOOD}\nretry_parameters:\n  {settings}"));
+        assert_eq!(mistakes(&text), [mistake], "{lines}");
+    }
+}
+
 /// What the YAML library finds; its words are not ours.
 #[test]
 fn what_is_no_yaml_has_its_line() {
-    for (text, line) in [
-        (entry(&format!("{GOOD}\nschedule: every day 09:00")), "line 4,"),
-        (entry("url: /_cb/deferred/a\nschedule: */5 * * * *"), "line 3,"),
-        (entry("url: [a\nschedule: every day 09:00"), "line "),
+    for (text, begins, problem) in [
+        (entry("url: [a\nschedule: every day 09:00"), "line ", "this is not YAML ("),
+        (entry("url: 'a\nschedule: every day 09:00"), "line ", "this is not YAML ("),
+        (entry("url: a\nschedule: */5 * * * *"), "line 3, column 13: ", "in quotes if it begins"),
+        (entry("url: a\nschedule: * 9 * * *"), "line 3, column 13: ", "in quotes if it begins"),
+        ("cron:\n---\ncron:\n".to_owned(), "line 2, column 1: ", "the file has a second part"),
     ] {
         let mistakes = mistakes(&text);
-        assert!(mistakes.len() == 1 && mistakes[0].starts_with(line), "{mistakes:?}");
-        assert!(mistakes[0].contains("the file cannot be read as YAML: "), "{mistakes:?}");
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with(begins), "{mistakes:?}");
+        assert!(mistakes[0].contains(problem), "{mistakes:?}");
     }
-    let two = mistakes("cron:\n---\ncron:\n");
-    assert!(two[0].contains("a `cron.yaml` is one document: remove the others"), "{two:?}");
+}
+
+/// A reader that takes a step down for each level would end the program.
+#[test]
+fn a_file_that_is_nested_deeply_is_refused() {
+    let (dashes, brackets) = ("- ".repeat(100_000), ("[".repeat(100), "]".repeat(100)));
+    for text in [
+        dashes.clone(),
+        format!("cron:\n{dashes}"),
+        format!("cron:\n- url: {}{}\n", brackets.0, brackets.1),
+    ] {
+        let mistakes = mistakes(&text);
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert!(mistakes[0].contains("lists and keys are nested too deeply"), "{mistakes:?}");
+    }
+}
+
+/// A search for the zone that is meant takes as long as the text, for each of the zones.
+#[test]
+fn a_long_text_is_not_compared_with_every_zone() {
+    let mistakes = mistakes(&entry(&format!("{GOOD}\ntimezone: {}", "Z".repeat(900_000))));
+    assert_eq!(mistakes.len(), 1);
+    assert!(mistakes[0].starts_with("line 4, column 13: `ZZZ"));
 }
 
 #[test]
@@ -263,10 +335,10 @@ cron:
   timezone: Mars/Base
   retry_parameters: {job_retry_limit: 9, max_doublings: -1}
 - urll: /_cb/deferred/b
+- description: c
 ";
-    let error = CronFile::parse(text).unwrap_err();
-    let places: Vec<_> =
-        error.mistakes().iter().map(|one| one.split(": ").next().unwrap()).collect();
+    let mistakes = mistakes(text);
+    let places: Vec<_> = mistakes.iter().map(|one| one.split(": ").next().unwrap()).collect();
     assert_eq!(
         places,
         [
@@ -276,10 +348,12 @@ cron:
             "line 6, column 39",
             "line 6, column 57",
             "line 7, column 3",
-            "line 7, column 3",
+            "line 8, column 3",
+            "line 8, column 3",
         ],
-        "{error}"
+        "{mistakes:?}"
     );
-    let shown = error.to_string();
-    assert!(shown.starts_with("the `cron.yaml` is not valid:\nline 4, column 13: `60`"), "{shown}");
+    let shown = CronFile::parse(text).unwrap_err().to_string();
+    let begin = "`cron.yaml` has 8 mistakes:\n  - line 4, column 13: `60`";
+    assert!(shown.starts_with(begin), "{shown}");
 }

@@ -3,6 +3,7 @@
 use super::retries;
 use super::values::{self, Mode, Speed};
 use crate::queue::{QueueConfig, QueueName, Queues, Taken, WantedQueue};
+use crate::yaml::values::whole;
 use crate::yaml::{Fields, Keys, Mistakes, Node, Place, Value, shown};
 
 const KEYS: Keys = Keys {
@@ -130,7 +131,7 @@ fn limits(
         config = config.with_max_dispatches_per_second(rate);
     }
     let mut number = |key: &'static str, default: u32| {
-        let stated = fields.value(key, mistakes, values::whole(1));
+        let stated = fields.value(key, mistakes, whole(1));
         if fields.node(key).is_none() {
             taken.push((key, default.to_string()));
         }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::values;
 use crate::queue::{RetryConfig, Taken};
-use crate::yaml::{Fields, Keys, Mistakes};
+use crate::yaml::{Fields, Keys, Mistakes, values};
 
 const KEYS: Keys = Keys {
     of: "`retry_parameters`",
