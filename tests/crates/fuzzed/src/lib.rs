@@ -3,10 +3,12 @@
 //! To add a target, add a file here, a line in [`TARGETS`], and a folder of its name in
 //! `tests/fuzz/corpus` with an input or two.
 
+mod cron_file;
 #[cfg(feature = "push")]
 mod envelope;
 mod payload;
 mod queue_file;
+mod refused;
 mod resolve;
 mod schema;
 mod show;
@@ -25,6 +27,7 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target { name: "cron_file", check: cron_file::check },
     Target { name: "payload", check: payload::check },
     Target { name: "queue_file", check: queue_file::check },
     Target { name: "resolve", check: resolve::check },

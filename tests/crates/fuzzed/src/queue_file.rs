@@ -2,23 +2,16 @@
 //! refused with places in it.
 
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::{Client, Error, Queues, Registry};
+use gae_tasks::{Client, Queues, Registry};
 use pollster::block_on;
+
+use crate::refused;
 
 pub(super) fn check(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     match text.parse::<Queues>() {
         Ok(queues) => can_be_made(queues),
-        Err(Error::ConfigFile { mistakes, .. }) => {
-            assert!(!mistakes.is_empty(), "{text:?} is refused without a reason");
-            // A mistake may be told after the end: something is missing there. CR ends a line too.
-            let lines = text.split(['\n', '\r']).count() + 1;
-            for mistake in mistakes {
-                assert!((1..=lines).contains(&mistake.line) && mistake.column > 0, "{mistake}");
-                assert!(!mistake.problem.contains(char::is_control), "{mistake}");
-            }
-        }
-        Err(error) => panic!("{text:?}: {error}"),
+        Err(error) => refused::check(text, &error),
     }
 }
 
