@@ -148,8 +148,9 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Returns whether the task was stored.
     fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool>;
 
-    /// Makes a waiting task due at once: it is dispatched even while its queue is paused, and before
-    /// the other tasks of its queue. If its attempt fails, it is retried like any other task.
+    /// Makes a waiting task due at once: it is dispatched even while its queue is paused, and
+    /// before the other tasks of its queue. If its attempt fails, it is retried like any other
+    /// task.
     ///
     /// # Errors
     /// [`Error::NoSuchTask`] if the task is not stored, is leased or is dead.

@@ -1,5 +1,5 @@
-//! Cancelling a task: one that waits is deleted; of one that is leased, the row of the lease says so
-//! until the lease ends.
+//! Cancelling a task: one that waits is deleted; of one that is leased, the row of the lease says
+//! so until the lease ends.
 
 use std::sync::Arc;
 

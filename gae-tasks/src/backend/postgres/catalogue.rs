@@ -149,8 +149,8 @@ impl Catalogue {
         self.make(database, &lost).await.map(drop)
     }
 
-    /// Returns the lane for tasks of `lane` that these readers refused, and that were `forced` to be
-    /// due, after it was committed. A lane that cannot be read keeps its tasks.
+    /// Returns the lane for tasks of `lane` that these readers refused, and that were `forced` to
+    /// be due, after it was committed. A lane that cannot be read keeps its tasks.
     pub(super) async fn lane_like(
         &self,
         database: &Database,

@@ -17,8 +17,8 @@ use crate::error::Error;
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
-/// Replaces the facts of a task, which then waits for every reader, perhaps because it is `forced` to
-/// be due; `decide` decides from the facts, whether the task is leased, and the time.
+/// Replaces the facts of a task, which then waits for every reader, perhaps because it is `forced`
+/// to be due; `decide` decides from the facts, whether the task is leased, and the time.
 ///
 /// # Errors
 /// Besides faults, the inner one: the task is not stored, or the change is refused.

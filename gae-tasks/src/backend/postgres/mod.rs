@@ -92,8 +92,8 @@ const THREADS: usize = 2;
 /// once the leases end.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The least time that an extension of leases is given, and the time that a look for cancelled tasks
-/// is given, which is soon repeated.
+/// The least time that an extension of leases is given, and the time that a look for cancelled
+/// tasks is given, which is soon repeated.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// The result for each task of a request.

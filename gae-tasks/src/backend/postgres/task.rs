@@ -36,8 +36,8 @@ pub(super) const TASK_COLUMNS: usize = 18;
 pub(super) struct Task {
     pub(super) id: TaskId,
     pub(super) lane: i64,
-    /// The facts, but for those that the [lane](Self::lane) has: the refusers, and whether made due by
-    /// hand.
+    /// The facts, but for those that the [lane](Self::lane) has: the refusers, and whether made
+    /// due by hand.
     pub(super) facts: Facts,
     pub(super) deadline: Option<Duration>,
     pub(super) name: Option<TaskName>,

@@ -48,9 +48,9 @@ CREATE TABLE gae_tasks.sensitive (
 -- lock, which keeps them unique.
 CREATE INDEX sensitive_kind ON gae_tasks.sensitive USING hash (kind);
 
--- A queue together with a route, a version, the readers that refused, and whether made due by hand:
--- what a worker can or cannot lease, as one number. Lanes are committed before their first task, and
--- never deleted.
+-- A queue together with a route, a version, the readers that refused, and whether made due by
+-- hand: what a worker can or cannot lease, as one number. Lanes are committed before their first
+-- task, and never deleted.
 CREATE TABLE gae_tasks.lane (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     queue text COLLATE "C" NOT NULL,
@@ -124,8 +124,8 @@ CREATE TABLE gae_tasks.waiting (
 -- Pauses that began in the future, because the clock was set back, are looked for here.
 CREATE INDEX task_paused ON gae_tasks.task (since) WHERE since IS NOT NULL;
 
--- A row for each leased task. It is changed only by renewals, and if the task is cancelled, until it
--- is deleted.
+-- A row for each leased task. It is changed only by renewals, and if the task is cancelled, until
+-- it is deleted.
 CREATE TABLE gae_tasks.lease (
     task uuid PRIMARY KEY,
     token bigint NOT NULL,

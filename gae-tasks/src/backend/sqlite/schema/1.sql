@@ -41,8 +41,8 @@ CREATE TABLE gae_tasks_sensitive (
     PRIMARY KEY (kind, path)
 ) WITHOUT ROWID;
 
--- A queue together with a route, a version, the readers that refused, and whether made due by hand:
--- what a worker can or cannot lease, as one number.
+-- A queue together with a route, a version, the readers that refused, and whether made due by
+-- hand: what a worker can or cannot lease, as one number.
 -- Like all tables that `in_tx` writes it has no rowid, so that the application's
 -- `last_insert_rowid()` stays what it was.
 CREATE TABLE gae_tasks_lane (
