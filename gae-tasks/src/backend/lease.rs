@@ -193,9 +193,10 @@ pub trait ReadsRoutes: fmt::Debug + Send + Sync {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Leased {
-    /// The leased tasks: suspects, then marked tasks, both by schedule time, then by id; then clear
-    /// tasks, by the turns of their queues. Among tasks of one standing, and in the turn of a
-    /// queue, those come first that only other readers refused: they had their turn before.
+    /// The leased tasks: suspects, then marked tasks, both by schedule time and priority, then by
+    /// id; then clear tasks, by the turns of their queues. Among tasks of one standing, and in the
+    /// turn of a queue, those come first that only other readers refused, as they had their turn
+    /// before, and those that were made due by hand.
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due; `None` if no task
     /// waits for its time. While due tasks are left in a queue and route, later ones of the same

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample,
-    Sampled, Settle, Settled, Settlement, Surveyed, Sweep, Swept, TaskRecord, TaskRequest,
-    UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue,
+    Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue,
+    RouteStats, Sample, Sampled, Settle, Settled, Settlement, Surveyed, Sweep, Swept, TaskRecord,
+    TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -67,6 +67,7 @@ pub enum Operation {
     List,
     Delete,
     RunNow,
+    Cancel,
     Replay,
     Bury,
     Copy,
@@ -84,6 +85,7 @@ pub enum Operation {
     Extend,
     Settle,
     Sweep,
+    Cancelled,
 }
 
 /// How an operation fails or stalls.
@@ -353,6 +355,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::RunNow, move |backend| backend.run_now(request))
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        self.call(Operation::Cancel, move |backend| backend.cancel(request))
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.call(Operation::Replay, move |backend| backend.replay(request))
     }
@@ -435,5 +441,13 @@ impl<B: Pull> Pull for Faulty<B> {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.0.backend.wakeups()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.call(Operation::Cancelled, move |backend| backend.cancelled())
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.0.backend.cancels()
     }
 }

@@ -10,6 +10,7 @@ mod deploys;
 mod described;
 mod fuzz;
 mod hardships;
+mod left_out;
 mod logs;
 mod macro_outcome;
 mod marks;

@@ -59,6 +59,7 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
         floors,
         strays: Strays::default(),
         wakeups,
+        cancels: watch::Sender::new(0),
         news,
         presence,
         callers: Callers::new(target.max_connections),

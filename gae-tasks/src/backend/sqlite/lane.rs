@@ -11,9 +11,9 @@ use crate::queue::{QueueName, advance};
 use crate::task::{Route, Shape};
 use crate::version;
 
-/// A queue together with a route, a version, a priority and the readers that refused, interned as
-/// one number, so that tasks that a worker cannot run cost its leases nothing, and the tasks of a
-/// lane are in the order of their times.
+/// A queue together with a route, a version, a priority, the readers that refused and whether made
+/// due by hand, interned as one number, so that tasks that a worker cannot run cost its leases
+/// nothing, and the tasks of a lane are in the order of their times.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,
@@ -27,6 +27,8 @@ pub(super) struct Lane {
     pub(super) turn: i64,
     /// The readers that refused the lane's tasks.
     pub(super) refusers: Refusers,
+    /// Whether the lane's tasks were made due by hand.
+    pub(super) forced: bool,
 }
 
 /// What tells the lanes of one kind in a queue apart.
@@ -36,13 +38,14 @@ pub(super) struct Sort {
     pub(super) version: u8,
     pub(super) priority: i8,
     pub(super) refusers: Refusers,
+    pub(super) forced: bool,
 }
 
 impl Lane {
     /// Returns what tells the lane from others of its kind.
     pub(super) fn sort(&self) -> Sort {
-        let Self { version, priority, refusers, .. } = *self;
-        Sort { shape: self.route.shape(), version, priority, refusers }
+        let Self { version, priority, refusers, forced, .. } = *self;
+        Sort { shape: self.route.shape(), version, priority, refusers, forced }
     }
 
     /// Whether the lane is of this sort.
@@ -51,6 +54,7 @@ impl Lane {
             && self.version == sort.version
             && self.priority == sort.priority
             && self.refusers == sort.refusers
+            && self.forced == sort.forced
     }
 
     /// Whether a newer version of this crate stored the lane's tasks.
@@ -75,7 +79,7 @@ pub(super) struct Runnable {
 pub(super) struct RunnableLane {
     lane: Arc<Lane>,
     /// Whether the worker may have the lane's tasks at once, whatever they wait for: other readers
-    /// refused them.
+    /// refused them, or they were made due by hand.
     pub(super) is_open: bool,
     /// How much the priority [advances](advance) the lane's tasks among those of the queue.
     pub(super) advance: i64,
@@ -117,7 +121,7 @@ impl Runnable {
 impl RunnableLane {
     /// Creates the lane of a worker with this reader, in a queue with this step of priority.
     pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId, step: Duration) -> Self {
-        let is_open = lane.refusers.are_others_than(reader);
+        let is_open = lane.refusers.let_at_once(reader, lane.forced);
         Self { lane: Arc::clone(lane), is_open, advance: advance(lane.priority, step) }
     }
 }

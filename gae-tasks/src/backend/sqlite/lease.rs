@@ -141,7 +141,7 @@ impl Lease {
             {
                 tasks.push((next.lease.id, *how));
             }
-            let terms = Terms { expires, duration, session, alone: *alone };
+            let terms = Terms { expires, duration, session, alone: *alone, cancelled: false };
             held::give(connection, lease.token, terms, &Members::new(tasks))?;
         }
         Ok(())

@@ -34,7 +34,7 @@ impl Request for Settle {
         let mut settle = |settlement: &Settlement| {
             let is_over = settlement.rolled_back.is_some()
                 && !task::is_stored(connection, settlement.lease.id)?;
-            let Some((waited, _)) = held.find(settlement.lease)? else {
+            let Some((waited, terms)) = held.find(settlement.lease)? else {
                 return Ok(if is_over { Settled::Done } else { Settled::LeaseLost });
             };
             if is_over {
@@ -42,7 +42,8 @@ impl Request for Settle {
                 return Ok(Settled::Done);
             }
             let work = |catalogue: &mut Catalogue| {
-                settle(connection, catalogue, &mut plain, settlement, waited, now)
+                let held = (waited, terms.cancelled);
+                settle(connection, catalogue, &mut plain, settlement, held, now)
             };
             match one(*grouping, connection, catalogue, work)? {
                 Ok(settled) => {
@@ -72,7 +73,7 @@ fn settle(
     catalogue: &mut Catalogue,
     plain: &mut Plain<'_>,
     settlement: &Settlement,
-    (is_timed, since): Waited,
+    ((is_timed, since), cancelled): (Waited, bool),
     now: Timestamp,
 ) -> Result<Settled, Fault> {
     let Settlement { lease, started: began, backoff, .. } = settlement;
@@ -92,7 +93,7 @@ fn settle(
     let rules = task.rules(connection, catalogue);
     let change = lifecycle::settle(
         task.facts,
-        Ended { verdict, began: *began, backoff: *backoff },
+        Ended { verdict, began: *began, backoff: *backoff, cancelled },
         rules.as_ref(),
         now,
     );

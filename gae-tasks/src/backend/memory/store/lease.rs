@@ -46,8 +46,8 @@ impl Store {
         })
     }
 
-    /// Returns the queues of `lease` that are not paused and have waiting tasks that the worker can
-    /// run, in the order of turns.
+    /// Returns the queues of `lease` that have waiting tasks that the worker can run, in the order
+    /// of turns. Of a paused queue, only tasks that were made due by hand are among them.
     ///
     /// # Errors
     /// The routes that the worker must be asked about first.
@@ -55,18 +55,19 @@ impl Store {
         let Self { order, queues, readers, schemas, places, .. } = self;
         let is_paused = |queue: &QueueName| queues.get(queue).is_some_and(|queue| queue.paused);
         let (mut sources, mut questions) = (Vec::new(), Vec::new());
-        for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
+        for queue in order.queues(lease) {
             let mut read = |lane: &Lane| {
-                let Lane { route, refusers, .. } = lane;
+                let Lane { route, refusers, forced, .. } = lane;
                 let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
                 let Ok(known) = readers.reader(&lease.routes, route, schema);
                 let reader = known.unwrap_or_else(|question| {
                     questions.push(question);
                     None
                 });
-                Some((lane.clone(), refusers.are_others_than(reader?)))
+                Some((lane.clone(), refusers.let_at_once(reader?, *forced)))
             };
-            let lanes = order.lanes(queue).filter_map(&mut read).collect();
+            let meant = order.lanes(queue).filter(|lane| lane.forced || !is_paused(queue));
+            let lanes = meant.filter_map(&mut read).collect();
             let step = self.config(queue).priority_step();
             sources.push(Source { queue: queue.clone(), lanes, step });
         }
@@ -128,7 +129,8 @@ impl Store {
         let (token, standing, duration) =
             (LeaseToken::generate(), stored.facts.standing(), request.duration);
         let alone = request.room.isolates(standing);
-        stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
+        let (cancelled, expires) = (false, now.plus(duration));
+        stored.lease = Some(Held { token, alone, cancelled, expires, duration });
         let NewTask { spec, payload, .. } = stored.task.clone();
         let mut task =
             LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Store, Stored};
-use crate::backend::lifecycle::{self, Change, Ended, Holder, Rules};
+use super::{Held, Store, Stored};
+use crate::backend::lifecycle::{self, Change, Ended, Holder, Loss, Rules};
 use crate::backend::{
     ForgottenTask, HeldLease, LeaseRef, Settled, Settlement, Sweep, Swept, TaskState,
 };
@@ -38,7 +38,9 @@ impl Store {
         let Settlement { lease, started, verdict, backoff, rolled_back: _, keeps_payload: _ } =
             settlement;
         let Some(stored) = self.leased(lease) else { return Settled::LeaseLost };
-        let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started, backoff });
+        let cancelled = stored.lease.as_ref().is_some_and(|held| held.cancelled);
+        let ended = Ended { verdict: &verdict, began: started, backoff, cancelled };
+        let facts = stored.facts;
         let rules = self.rules(lease.id);
         self.apply(lease.id, lifecycle::settle(facts, ended, rules.as_ref(), now), now)
     }
@@ -61,7 +63,7 @@ impl Store {
         stored.lease = None;
         if let Change::To { facts, error } = change {
             stored.facts = facts;
-            _ = error.map(|error| stored.keep_error(error, now));
+            _ = error.map(|error| stored.keep_error(&error, now));
         }
         let settled = stored
             .facts
@@ -120,8 +122,9 @@ impl Store {
     fn recover(&mut self, lost: &HeldLease, now: Timestamp) -> Option<Settled> {
         let id = lost.lease.id;
         let stored = self.tasks.get(&id).filter(|stored| stored.held() == Some(*lost))?;
-        let alone = stored.lease.as_ref().is_some_and(|held| held.alone);
-        let change = lifecycle::lose(stored.facts, alone, self.rules(id).as_ref(), now);
+        let Held { alone, cancelled, .. } = *stored.lease.as_ref()?;
+        let loss = Loss { alone, cancelled };
+        let change = lifecycle::lose(stored.facts, loss, self.rules(id).as_ref(), now);
         Some(self.apply(id, change, now))
     }
 

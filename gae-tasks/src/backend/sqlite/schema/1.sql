@@ -41,8 +41,9 @@ CREATE TABLE gae_tasks_sensitive (
     PRIMARY KEY (kind, path)
 ) WITHOUT ROWID;
 
--- A queue together with a route, a version and a priority: what a worker can or cannot lease, as
--- one number, and what is leased in the order of time alone.
+-- A queue together with a route, a version, a priority, the readers that refused, and whether made
+-- due by hand: what a worker can or cannot lease, as one number, and what is leased in the order of
+-- time alone.
 -- Like all tables that `in_tx` writes it has no rowid, so that the application's
 -- `last_insert_rowid()` stays what it was.
 CREATE TABLE gae_tasks_lane (
@@ -60,7 +61,10 @@ CREATE TABLE gae_tasks_lane (
     -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers BLOB NOT NULL,
     priority INTEGER NOT NULL,
-    UNIQUE (queue, kind, shape, version, refusers, priority)
+    -- Whether the tasks were made due by hand, and no attempt was answered since: they are leased
+    -- even while their queue is paused.
+    forced INTEGER NOT NULL,
+    UNIQUE (queue, kind, shape, version, refusers, priority, forced)
 ) WITHOUT ROWID;
 
 CREATE TABLE gae_tasks_task (
@@ -129,6 +133,8 @@ CREATE TABLE gae_tasks_lease (
     session INTEGER NOT NULL,
     -- Whether the only task of the row is a suspect that no other suspect may run beside.
     alone INTEGER NOT NULL,
+    -- Whether the only task of the row was cancelled: it ends with its lease.
+    cancelled INTEGER NOT NULL DEFAULT 0,
     -- 24 bytes for each task: its id, and how it waited, so that a release can restore this.
     tasks BLOB NOT NULL
 );
