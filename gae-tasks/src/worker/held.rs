@@ -437,8 +437,9 @@ pub(super) mod tests {
             tokio::task::yield_now().await;
             held.cancel(&[lease()]);
         };
-        tokio::join!(biased; held.cancelled(&lease()), cancel);
-        held.cancelled(&lease()).await;
+        let lease = lease();
+        tokio::join!(biased; held.cancelled(&lease), cancel);
+        held.cancelled(&lease).await;
     }
 
     #[test]

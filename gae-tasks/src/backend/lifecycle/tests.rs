@@ -402,7 +402,8 @@ proptest! {
             change => prop_assert!(change == Change::Over || is_unanswered, "{:?}", change),
         }
         prop_assert!(changed(&lose(forced, uncancelled(alone), rules.as_ref(), now)).forced);
-        prop_assert!(!replay(Facts { died: Some(now), ..forced }, now).unwrap().forced);
+        let dead = Facts { died: Some(now), ..forced };
+        prop_assert!(!replay(dead, now).unwrap().forced);
     }
 
     #[test]

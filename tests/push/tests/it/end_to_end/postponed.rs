@@ -181,7 +181,7 @@ async fn a_copy_and_what_it_is_a_copy_of_are_cancelled_together() {
     shop.tasks.run_now(id).await.unwrap();
     assert_eq!(shop.statuses(1).await, [500]);
     assert_eq!(shop.waiting(), 2);
-    assert_eq!(shop.tasks.cancel(id).await.unwrap(), Cancelled::Removed);
+    assert_eq!(shop.tasks.cancel(id).await.unwrap(), gae_tasks::Cancelled::Removed);
     assert_eq!(shop.waiting(), 0);
 }
 
