@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use self::leased::LeasedKeys;
 use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord,
-    RouteStats, Sample, Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskFilter, TaskRecord,
-    TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Capabilities, ChangeSchedule, CopyTask, DeadLetterCheck,
+    DeleteQueue, Due, DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask, List,
+    NewTask, Pull, Purged, PutSchedules, QueueRecord, RouteStats, Sample, Sampled, ScheduleChanged,
+    SchedulesPut, Settle, Settled, StoredSchedule, Surveyed, Sweep, Swept, TaskFilter, TaskRecord,
+    TaskRequest, Tick, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -362,6 +363,18 @@ impl<B: Backend> Backend for Spilling<B> {
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         self.backend.sample(request)
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        self.backend.put_schedules(request)
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        self.backend.schedules(program)
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        self.backend.change_schedule(request)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -441,5 +454,18 @@ impl<B: Pull> Pull for Spilling<B> {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.backend.wakeups()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        self.backend.due_schedules(request)
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        // A schedule whose payload would be spilled is refused when it is put.
+        self.backend.tick(request)
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.backend.schedule_changes()
     }
 }

@@ -43,6 +43,9 @@ pub struct Capabilities {
     /// Whether a queue configures how long dead letters and the names of finished tasks are kept:
     /// [`QueueConfig::with_dead_letter_retention`](crate::QueueConfig::with_dead_letter_retention).
     pub retention: bool,
+    /// Whether schedules are stored, which workers tick: the key `cron` of the attribute, and
+    /// `Client::schedule` (feature `cron`).
+    pub schedules: bool,
     /// Where the tasks are, if a transaction of an application can be there too:
     /// [`Defer::in_tx`](crate::Defer::in_tx).
     pub home: Option<Home>,
@@ -68,6 +71,7 @@ impl Capabilities {
             backoff: true,
             dead_letters: true,
             retention: true,
+            schedules: true,
             home: None,
         }
     }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
-    Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Capabilities, ChangeSchedule, CopyTask, DeadLetterCheck,
+    DeleteQueue, Due, DueSchedules, Enqueue, Extend, Lease, Leased, List, Pull, Purged,
+    PutSchedules, QueueRecord, RouteStats, Sample, Sampled, ScheduleChanged, SchedulesPut, Settle,
+    Settled, StoredSchedule, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, Tick, UnreadQueue,
+    sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -117,6 +119,18 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         (**self).sample(request)
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        (**self).put_schedules(request)
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        (**self).schedules(program)
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        (**self).change_schedule(request)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -143,5 +157,17 @@ impl<B: Pull + ?Sized> Pull for Arc<B> {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         (**self).wakeups()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        (**self).due_schedules(request)
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        (**self).tick(request)
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        (**self).schedule_changes()
     }
 }

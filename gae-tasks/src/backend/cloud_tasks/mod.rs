@@ -132,6 +132,7 @@ impl Backend for CloudTasks {
             backoff: false,
             dead_letters: self.shared.keeps_letters,
             retention: false,
+            schedules: false,
             ..Capabilities::new(NAME)
         }
     }
