@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::token::Bracket;
-use syn::{LitInt, LitStr, Path, Token, bracketed, parenthesized};
+use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token, bracketed, parenthesized};
 
 use crate::errors::Errors;
 use crate::names;
@@ -27,6 +27,9 @@ pub(crate) struct Attribute {
     pub(crate) max_attempts: Option<LitInt>,
     pub(crate) min_backoff: Option<LitStr>,
     pub(crate) max_backoff: Option<LitStr>,
+    pub(crate) cron: Option<Expr>,
+    pub(crate) timezone: Option<Expr>,
+    pub(crate) cron_args: Vec<CronArg>,
     pub(crate) krate: Option<Path>,
     /// The keys read so far, to find keys that are given twice or exclude each other.
     keys: Vec<Ident>,
@@ -39,8 +42,15 @@ pub(crate) struct ArgsName {
     pub(crate) derives: Vec<Path>,
 }
 
+/// A value of `cron_args(name = value, ..)`.
+#[derive(Clone)]
+pub(crate) struct CronArg {
+    pub(crate) name: Ident,
+    pub(crate) value: Expr,
+}
+
 /// Each key with an example of its value.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 17] = [
     ("queue", "queue = \"emails\""),
     ("queues", "queues = [\"emails-1\", \"emails-2\"]"),
     ("name", "name = \"shop/send_welcome\""),
@@ -54,11 +64,14 @@ const KEYS: [(&str, &str); 14] = [
     ("max_attempts", "max_attempts = 5"),
     ("min_backoff", "min_backoff = \"10s\""),
     ("max_backoff", "max_backoff = \"1h\""),
+    ("cron", "cron = \"0 9 * * MON-FRI\""),
+    ("timezone", "timezone = \"Europe/Paris\""),
+    ("cron_args", "cron_args(user_id = 7)"),
     ("crate", "crate = ::my_tasks"),
 ];
 
 /// Other tools' words for a key, which [`names::nearest`] would not match with the key.
-const SYNONYMS: [(&str, &str); 12] = [
+const SYNONYMS: [(&str, &str); 14] = [
     ("timeout", "deadline"),
     ("dispatch_deadline", "deadline"),
     ("retries", "max_attempts"),
@@ -71,6 +84,8 @@ const SYNONYMS: [(&str, &str); 12] = [
     ("migrate", "upgrade"),
     ("secret", "sensitive"),
     ("redact", "sensitive"),
+    ("schedule", "cron"),
+    ("tz", "timezone"),
 ];
 
 impl Attribute {
@@ -140,6 +155,10 @@ impl Attribute {
             self.args = input.parse()?;
             return Ok(());
         }
+        if key == "cron_args" {
+            self.cron_args = cron_args(input)?;
+            return Ok(());
+        }
         input.parse::<Token![=]>()?;
         match key {
             "queue" => self.queues = Some(vec![input.parse()?]),
@@ -155,6 +174,8 @@ impl Attribute {
             "max_attempts" => self.max_attempts = Some(input.parse()?),
             "min_backoff" => self.min_backoff = Some(input.parse()?),
             "max_backoff" => self.max_backoff = Some(input.parse()?),
+            "cron" => self.cron = Some(constant(input)?),
+            "timezone" => self.timezone = Some(constant(input)?),
             _ => self.krate = Some(input.call(Path::parse_mod_style)?),
         }
         at_end_of_value(input)
@@ -190,6 +211,36 @@ impl Parse for ArgsName {
             }
         }
         Ok(args)
+    }
+}
+
+impl Parse for CronArg {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name = input.call(Ident::parse_any)?;
+        input.parse::<Token![=]>()?;
+        Ok(Self { name, value: input.parse()? })
+    }
+}
+
+/// Reads values in parentheses.
+fn cron_args(input: ParseStream<'_>) -> syn::Result<Vec<CronArg>> {
+    let content;
+    parenthesized!(content in input);
+    let args = Punctuated::<CronArg, Token![,]>::parse_terminated(&content);
+    // What is left over would be an error of its own.
+    _ = content.parse::<TokenStream>();
+    Ok(args?.into_iter().collect())
+}
+
+/// Reads a string, or the path or the call of a macro that stands for one.
+fn constant(input: ParseStream<'_>) -> syn::Result<Expr> {
+    let value: Expr = input.parse()?;
+    match &value {
+        Expr::Lit(ExprLit { lit: Lit::Str(_), .. })
+        | Expr::Path(_)
+        | Expr::Macro(_)
+        | Expr::Group(_) => Ok(value),
+        _ => Err(input.error("expected a string")),
     }
 }
 
@@ -278,6 +329,7 @@ mod tests {
             ignores = ["note", "transfer.note"], upgrade = [from_v2, older::from_v1],
             sensitive = "card.number",
             deadline = "30s", max_attempts = 3, min_backoff = "10s", max_backoff = "1h",
+            cron = "0 9 * * *", timezone = zones::OFFICE, cron_args(user_id = 7, to = "a".into(),),
             crate = ::renamed::door,
         });
         assert!(errors.is_empty(), "{errors:?}");
@@ -293,6 +345,10 @@ mod tests {
             [attribute.min_backoff, attribute.max_backoff].map(|text| text.unwrap().value()),
             ["10s", "1h"]
         );
+        assert!(matches!(attribute.cron, Some(Expr::Lit(_))));
+        assert!(matches!(attribute.timezone, Some(Expr::Path(_))));
+        let names: Vec<_> = attribute.cron_args.iter().map(|arg| arg.name.to_string()).collect();
+        assert_eq!(names, ["user_id", "to"]);
         assert!(attribute.krate.unwrap().leading_colon.is_some());
     }
 

@@ -85,7 +85,7 @@ pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> Toke
 }
 
 /// Generates the function of a default, in which the expression sees nothing that is generated.
-fn default(task: &Task, parameter: &Parameter, expr: &Expr) -> TokenStream {
+pub(crate) fn default(task: &Task, parameter: &Parameter, expr: &Expr) -> TokenStream {
     let (ty, written) = (parameter.ty(), task.resolved(expr.to_token_stream()));
     // As in `defer`, a text is enough for a `String`.
     let value = match parameter.is_string() && is_text(expr) {

@@ -8,6 +8,7 @@ use quote::ToTokens;
 use syn::{FnArg, GenericParam, LitInt, LitStr, Safety, Signature, Type};
 
 use crate::args::Attribute;
+use crate::cron;
 use crate::errors::Errors;
 use crate::evolution;
 use crate::item;
@@ -35,6 +36,7 @@ pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
             .max_attempts
             .as_ref()
             .and_then(|number| max_attempts(number, errors)),
+        cron: cron::schedule(attribute, errors),
     }
 }
 
@@ -181,6 +183,7 @@ pub(crate) fn function(task: &Task, errors: &mut Errors) {
     task_names(task, errors);
     parameters::check(task, errors);
     evolution::check(task, errors);
+    cron::check(task, errors);
 }
 
 /// Returns the token that shows that the function is inside an `impl` without the attribute: its

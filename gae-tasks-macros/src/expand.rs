@@ -10,7 +10,7 @@ use syn::spanned::Spanned;
 use crate::model::{Parameter, Role, Task};
 use crate::receiver::Taken;
 use crate::tokens::at;
-use crate::{bounds, calls, names, registration, upgrade};
+use crate::{bounds, calls, cron, names, registration, upgrade};
 
 /// Expands a valid task. The function comes first, because editors resolve a user's token to its
 /// first occurrence in the expansion.
@@ -86,7 +86,8 @@ fn task_type(task: &Task) -> TokenStream {
     }
 }
 
-/// Generates docs of the attribute's settings: kind, queues, deadline, attempts and backoff.
+/// Generates docs of the attribute's settings: kind, queues, deadline, attempts, backoff and
+/// schedule.
 fn facts(task: &Task) -> TokenStream {
     let settings = &task.settings;
     let kind = match &settings.kind {
@@ -107,6 +108,7 @@ fn facts(task: &Task) -> TokenStream {
         Some(attempts) => format!("- Attempts: at most {attempts}, or the queue's limit if lower"),
         None => "- Attempts: as many as the queue allows".to_owned(),
     };
+    let schedule = cron::fact(task).map(|fact| quote!(#[doc = #fact]));
     let backoff = format!("- Backoff: {}", backoff(settings.min_backoff, settings.max_backoff));
     quote! {
         #[doc = ""]
@@ -115,6 +117,7 @@ fn facts(task: &Task) -> TokenStream {
         #[doc = #deadline]
         #[doc = #attempts]
         #[doc = #backoff]
+        #schedule
     }
 }
 

@@ -2,17 +2,22 @@
 //!
 //! One stage, one file: `args` parses the attribute, `item` parses the function below it and
 //! `marks` the attributes of its parameters, `model` combines them into a task, `check`,
-//! `parameters` and `evolution` check the rules, `expand`, `calls`, `bounds`, `registration` and
-//! `upgrade` generate the code of a valid task, and `fallback` the code of a task with errors.
-//! `methods` takes the methods of an `impl` block, which `block` parses, through these stages;
-//! `owner` is their type and `receiver` their `self`. `errors` collects the errors, `tokens`
-//! inspects types, `names` derives and checks names, `place` looks for a function in its file.
+//! `parameters`, `evolution` and `cron` check the rules, `expand`, `calls`, `bounds`,
+//! `registration` and `upgrade` generate the code of a valid task, and `fallback` the code of a
+//! task with errors. `methods` takes the methods of an `impl` block, which `block` parses, through
+//! these stages; `owner` is their type and `receiver` their `self`. `errors` collects the errors,
+//! `tokens` inspects types, `names` derives and checks names, `place` looks for a function in its
+//! file. `cron_language` is a link to the files by which `gae-tasks` reads schedules.
 
 mod args;
 mod block;
 mod bounds;
 mod calls;
 mod check;
+mod cron;
+#[cfg(feature = "cron")]
+#[allow(dead_code, unused_imports, reason = "only `gae-tasks` searches for ticks")]
+mod cron_language;
 mod errors;
 mod evolution;
 mod expand;

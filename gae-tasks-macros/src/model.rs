@@ -57,6 +57,14 @@ pub(crate) struct Settings {
     pub(crate) max_attempts: Option<u32>,
     pub(crate) min_backoff: Option<Duration>,
     pub(crate) max_backoff: Option<Duration>,
+    pub(crate) cron: Option<Schedule>,
+}
+
+/// When a task is deferred by itself, and with which arguments.
+pub(crate) struct Schedule {
+    pub(crate) expression: Expr,
+    pub(crate) timezone: Option<Expr>,
+    pub(crate) args: Vec<args::CronArg>,
 }
 
 /// One parameter of the function.

@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use crate::model::Task;
-use crate::upgrade;
+use crate::{cron, upgrade};
 
 /// Generates the task's element of the distributed slice.
 pub(crate) fn element(task: &Task) -> TokenStream {
@@ -20,6 +20,7 @@ pub(crate) fn element(task: &Task) -> TokenStream {
         [settings.deadline, settings.min_backoff, settings.max_backoff]
             .map(|value| duration(task, value));
     let max_attempts = option(task, settings.max_attempts.map(|attempts| quote!(#attempts)));
+    let cron = option(task, cron::declaration(task));
     let here = task.function.sig.ident.span();
     let location = quote_spanned! {here=>
         #door::Location { file: ::core::file!(), line: ::core::line!(), column: ::core::column!() }
@@ -38,6 +39,7 @@ pub(crate) fn element(task: &Task) -> TokenStream {
             deadline: #deadline,
             max_attempts: #max_attempts,
             backoff: #door::TypeBackoff { min: #min_backoff, max: #max_backoff },
+            cron: #cron,
             states: &[#(#door::StateType::of::<#states>()),*],
             location: #location,
             module: ::core::module_path!(),

@@ -65,6 +65,7 @@ const fn neighbour(kind: &'static str) -> Registration {
         deadline: None,
         max_attempts: None,
         backoff: TypeBackoff::NONE,
+        cron: None,
         states: &[],
         location: Location { file: file!(), line: line!(), column: 1 },
         module: "shop",

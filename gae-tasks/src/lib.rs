@@ -101,6 +101,8 @@
 //! | `actix` | | the push service for actix-web 4 |
 //! | `cloud-tasks` | | the backend of Google Cloud Tasks |
 //! | `object-store`, `gcs` | | payload stores in a folder, any `object_store`, Google Cloud Storage |
+//! | `cron` | | schedules: `cron = ".."` of the attribute, `Cron` |
+//! | `yaml` | | with `cron`: App Engine's `cron.yaml` |
 //! | `chrono`, `jiff`, `time` | | [`Timestamp`] from and into the types of these crates |
 //! | `testing` | | the test kit |
 
@@ -115,6 +117,8 @@ compile_error!(
 
 // vocabulary
 mod attributes;
+#[cfg(feature = "cron")]
+mod cron;
 #[cfg(any(feature = "push", feature = "cloud-tasks"))]
 mod envelope;
 mod error;
@@ -180,6 +184,9 @@ pub use client::{
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
+#[cfg(feature = "cron")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks};
 pub use defer::{Defer, DeferFuture};
 pub use error::Error;
 #[doc = include_str!("docs/deferred.md")]

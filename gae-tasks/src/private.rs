@@ -24,7 +24,7 @@ pub use crate::payload::{
 };
 pub use crate::queue::TypeBackoff;
 pub use crate::registration::{
-    Location, REGISTRATIONS, Registration, StateType, Traced, Trial, Upgrade,
+    CronDeclaration, Location, REGISTRATIONS, Registration, StateType, Traced, Trial, Upgrade,
 };
 pub use crate::task::{kind_bytes, kind_len, kind_str};
-pub use crate::task_type::{Args, Task, decode, encode, trial, upgrade};
+pub use crate::task_type::{Args, Task, decode, encode, encode_checked, trial, upgrade};

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use linkme::distributed_slice;
 
+#[cfg(feature = "cron")]
+use crate::cron::{Cron, CronError};
 use crate::handler::Run;
 use crate::payload::{
     Parameter, Reading, Readings, Schema, SensitivePaths, Tracer, UnreadableError, names_something,
@@ -68,6 +70,8 @@ pub struct Registration {
     pub max_attempts: Option<u32>,
     /// The backoff of its tasks, in place of the queue's.
     pub backoff: TypeBackoff,
+    /// The schedule on which it is deferred by itself.
+    pub cron: Option<CronDeclaration>,
     /// The types of state that the function takes.
     pub states: &'static [StateType],
     /// The place of the function in the source.
@@ -184,6 +188,30 @@ pub struct Upgrade {
     pub name: &'static str,
     /// The schema of the struct that it takes.
     pub traced: Traced,
+}
+
+/// The schedule of a task, as the attribute declares it.
+#[derive(Debug)]
+pub struct CronDeclaration {
+    /// The schedule as written. A literal was checked when the attribute was compiled.
+    pub expression: &'static str,
+    /// The name of its time zone.
+    pub timezone: &'static str,
+    /// Encodes the arguments that its tasks have, as a payload of the registration's own schema.
+    pub args: fn() -> Result<Vec<u8>, UnreadableError>,
+}
+
+impl CronDeclaration {
+    /// The schedule in its time zone.
+    ///
+    /// # Errors
+    /// It is not valid, which the compiler could not see because it is not a literal.
+    #[cfg(feature = "cron")]
+    #[doc(hidden)]
+    pub fn cron(&self) -> Result<Cron, CronError> {
+        let cron = Cron::parse(self.expression)?;
+        if self.timezone == "UTC" { Ok(cron) } else { cron.in_zone(self.timezone) }
+    }
 }
 
 /// A schema that is traced when it is first asked for: a program may have thousands of tasks, and
@@ -303,6 +331,7 @@ impl Registration {
             deadline: None,
             max_attempts: None,
             backoff: TypeBackoff::NONE,
+            cron: None,
             states: &[],
             location: Location { file: "shop.rs", line: 1, column: 1 },
             module: "shop",

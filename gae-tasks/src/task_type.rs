@@ -88,6 +88,14 @@ pub fn encode<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
     encode_expecting(args, TYPICAL_LEN)
 }
 
+/// Encodes `args`, and proves that they can be read back.
+///
+/// # Errors
+/// As of [`encode`], or they are read back as other args.
+pub fn encode_checked<A: Args>(args: &A) -> Result<Vec<u8>, UnreadableError> {
+    encode_readable::<A>(|encoder| args.encode(encoder))
+}
+
 fn encode_expecting<A: Args>(args: &A, len: usize) -> Result<Vec<u8>, UnreadableError> {
     let mut encoder = encoder::<A>(len)?;
     args.encode(&mut encoder)?;

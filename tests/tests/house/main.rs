@@ -31,6 +31,7 @@ const FLOORS: &[&[&str]] = &[
         "random",
         "process",
         "text",
+        "cron",
     ],
     &[
         "backend",

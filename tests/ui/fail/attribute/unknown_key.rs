@@ -1,6 +1,6 @@
 use gae_tasks::deferred;
 
-#[deferred(cron = "0 4 * * *")]
+#[deferred(tenant = "shop")]
 async fn nightly() {}
 
 fn main() {}
