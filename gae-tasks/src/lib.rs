@@ -182,11 +182,14 @@ pub use client::{
     ListTasksFuture, Relay, RelayFuture, SweepPayloads, SweepPayloadsFuture, Unroutable, Worker,
     WorkerFuture,
 };
+#[cfg(feature = "cron")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use client::{MakeSchedule, MakeScheduleFuture, ScheduleRecord};
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 #[cfg(feature = "cron")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
-pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks};
+pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks, Missed};
 pub use defer::{Defer, DeferFuture};
 pub use error::Error;
 #[doc = include_str!("docs/deferred.md")]

@@ -14,6 +14,8 @@ use tokio::sync::watch;
 
 pub(crate) mod accept;
 mod capabilities;
+#[cfg(feature = "cron")]
+pub(crate) mod definition;
 pub(crate) mod haul;
 pub(crate) mod home;
 pub(crate) mod lease;

@@ -4,6 +4,8 @@ mod admin;
 mod builder;
 mod check_deploy;
 mod current;
+#[cfg(feature = "cron")]
+mod declaration;
 mod defer;
 mod defer_many;
 mod describe;
@@ -14,11 +16,15 @@ mod known_schemas;
 mod letters;
 mod list;
 mod payloads;
+#[cfg(feature = "cron")]
+mod program;
 #[cfg(feature = "push")]
 mod push;
 mod relay;
 mod relays;
 mod retention;
+#[cfg(feature = "cron")]
+mod schedules;
 mod serving;
 mod spilling;
 mod storage;
@@ -46,6 +52,9 @@ pub use list::{ListTasks, ListTasksFuture};
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;
 pub use relay::{Relay, RelayFuture};
+#[cfg(feature = "cron")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use schedules::{MakeSchedule, MakeScheduleFuture, ScheduleRecord};
 pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use unroutable::Unroutable;
 pub use worker::{Worker, WorkerFuture};
@@ -105,6 +114,8 @@ struct Inner {
     schemas: KnownSchemas,
     trace: TraceHook,
     relays: Relays,
+    #[cfg(feature = "cron")]
+    program: program::Program,
     /// Shared by all workers of the client.
     suspects: Arc<Suspects>,
 }

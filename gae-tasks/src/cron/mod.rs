@@ -4,6 +4,7 @@
 mod error;
 mod language;
 mod local;
+mod missed;
 mod search;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use chrono_tz::Tz;
 
 pub use self::error::CronError;
 use self::language::{Expression, Rule};
+pub use self::missed::Missed;
 use crate::time::Timestamp;
 
 /// The version of the IANA time zone database that is compiled in, e.g. `2025b`.

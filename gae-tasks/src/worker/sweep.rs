@@ -28,6 +28,8 @@ pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
         loop {
             crew.clock.sleep(sweeper.watch.interval()).await;
             sweeper.sweep(&crew).await;
+            #[cfg(feature = "cron")]
+            crew.swept.notify_one();
         }
     });
     background
