@@ -2,6 +2,7 @@
 //! worker looks, and the storage lets one of them make each tick.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,12 +43,12 @@ pub(super) fn start(crew: Arc<Crew>) -> JoinSet<()> {
         let (pull, clock) = (Arc::clone(&crew.pull), Arc::clone(&crew.clock));
         let mut ticker = Ticker::new(pull, clock, crew.declaration.clone());
         let (mut changes, mut failures) = (crew.pull.schedule_changes(), 0);
+        let poll = crew.poll_interval.max(POLL);
         loop {
             changes.mark_unchanged();
             let wait = match ticker.look().await {
                 Ok(looked) => {
                     failures = 0;
-                    let poll = crew.poll_interval.max(POLL);
                     looked.next.map(|next| next.clamp(SHORTEST, poll))
                 }
                 Err(error) => {
@@ -58,25 +59,39 @@ pub(super) fn start(crew: Arc<Crew>) -> JoinSet<()> {
                     })
                 }
             };
-            rest(&crew, &mut changes, wait).await;
+            rest(&crew, &mut changes, wait, poll).await;
         }
     });
     background
 }
 
-/// Waits for the next look. Where no schedule is known, a look follows each sweep.
-async fn rest(crew: &Crew, changes: &mut watch::Receiver<u64>, wait: Option<Duration>) {
-    let slept = async {
+/// Waits for the next look, `wait` from now. Where no schedule is known, a look follows a sweep in
+/// place of a time, at most once in `poll`.
+async fn rest(
+    crew: &Crew,
+    changes: &mut watch::Receiver<u64>,
+    wait: Option<Duration>,
+    poll: Duration,
+) {
+    let begun = crew.clock.monotonic();
+    let mut slept = pin!(async {
         match wait {
             Some(wait) => crew.clock.sleep(wait).await,
             None => std::future::pending().await,
         }
-    };
-    tokio::select! {
-        // Not if the backend is gone with its sender.
-        Ok(()) = changes.changed() => {}
-        () = crew.swept.notified() => {}
-        () = slept => {}
+    });
+    loop {
+        tokio::select! {
+            // Not if the backend is gone with its sender.
+            Ok(()) = changes.changed() => return,
+            () = &mut slept => return,
+            () = crew.swept.notified() => {
+                let passed = crew.clock.monotonic().saturating_sub(begun);
+                if wait.is_none() && passed >= poll {
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -10,5 +10,6 @@ mod moved;
 mod presence;
 mod rows;
 mod rules;
+mod schedules;
 mod stage;
 mod workers;
