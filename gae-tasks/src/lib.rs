@@ -182,6 +182,9 @@ pub use client::{
     ListTasksFuture, Relay, RelayFuture, SweepPayloads, SweepPayloadsFuture, Unroutable, Worker,
     WorkerFuture,
 };
+#[cfg(all(feature = "cron", any(feature = "cloud-tasks", feature = "push")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use client::{CloudScheduler, CloudSchedulerJob};
 #[cfg(feature = "cron")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
 pub use client::{MakeSchedule, MakeScheduleFuture, ScheduleRecord};

@@ -3,6 +3,8 @@
 mod admin;
 mod builder;
 mod check_deploy;
+#[cfg(all(feature = "cron", any(feature = "cloud-tasks", feature = "push")))]
+mod cloud_scheduler;
 mod current;
 #[cfg(feature = "cron")]
 mod declaration;
@@ -43,6 +45,9 @@ pub use builder::ClientBuilder;
 pub use check_deploy::{
     CheckDeploy, CheckDeployFuture, DeployReport, DeployRoute, DeployValues, DeployVerdict,
 };
+#[cfg(all(feature = "cron", any(feature = "cloud-tasks", feature = "push")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use cloud_scheduler::{CloudScheduler, CloudSchedulerJob};
 pub use current::ClientGuard;
 pub use defer_many::DeferManyFuture;
 pub use describe::Description;
