@@ -29,7 +29,8 @@ pub(crate) struct Attribute {
     pub(crate) max_backoff: Option<LitStr>,
     pub(crate) cron: Option<Expr>,
     pub(crate) timezone: Option<Expr>,
-    pub(crate) cron_args: Vec<CronArg>,
+    /// `None` if there are none, or they cannot be read.
+    pub(crate) cron_args: Option<Vec<CronArg>>,
     pub(crate) krate: Option<Path>,
     /// The keys read so far, to find keys that are given twice or exclude each other.
     keys: Vec<Ident>,
@@ -156,7 +157,7 @@ impl Attribute {
             return Ok(());
         }
         if key == "cron_args" {
-            self.cron_args = cron_args(input)?;
+            self.cron_args = Some(cron_args(input)?);
             return Ok(());
         }
         input.parse::<Token![=]>()?;
@@ -347,7 +348,8 @@ mod tests {
         );
         assert!(matches!(attribute.cron, Some(Expr::Lit(_))));
         assert!(matches!(attribute.timezone, Some(Expr::Path(_))));
-        let names: Vec<_> = attribute.cron_args.iter().map(|arg| arg.name.to_string()).collect();
+        let names: Vec<_> =
+            attribute.cron_args.unwrap().iter().map(|arg| arg.name.to_string()).collect();
         assert_eq!(names, ["user_id", "to"]);
         assert!(attribute.krate.unwrap().leading_colon.is_some());
     }

@@ -1,7 +1,7 @@
 //! The schedule of a task: the keys `cron`, `timezone` and `cron_args`, which are checked as far as
 //! they are literals, and the code that they become.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Expr, Lit, LitStr, Pat};
 
@@ -16,8 +16,9 @@ use crate::names;
 
 /// Returns the schedule of the attribute.
 pub(crate) fn schedule(attribute: &Attribute, errors: &mut Errors) -> Option<Schedule> {
-    if !attribute.keys().iter().any(|key| key == "cron") {
-        let is_part = |key: &&proc_macro2::Ident| *key == "timezone" || *key == "cron_args";
+    let has = |word: &str| attribute.keys().iter().any(|key| key == word);
+    if !has("cron") {
+        let is_part = |key: &&Ident| *key == "timezone" || *key == "cron_args";
         for key in attribute.keys().iter().filter(is_part) {
             errors.on(
                 key,
@@ -32,10 +33,11 @@ pub(crate) fn schedule(attribute: &Attribute, errors: &mut Errors) -> Option<Sch
     let schedule = Schedule {
         expression,
         timezone: attribute.timezone.clone(),
-        args: attribute.cron_args.clone(),
+        args: attribute.cron_args.clone().unwrap_or_default(),
     };
     literals(attribute, &schedule, errors);
-    Some(schedule)
+    // Without those that cannot be read, values would be missing.
+    (attribute.cron_args.is_some() || !has("cron_args")).then_some(schedule)
 }
 
 /// Checks what is a literal.
@@ -207,4 +209,43 @@ pub(crate) fn fact(task: &Task) -> Option<String> {
         Some(Some(zone)) => format!("- Schedule: `{expression}`, in the time zone `{zone}`"),
         Some(None) => format!("- Schedule: `{expression}`"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(attribute: TokenStream) -> (Option<Schedule>, Vec<String>) {
+        let mut errors = Errors::default();
+        let attribute = Attribute::parse(attribute, &mut errors);
+        let schedule = schedule(&attribute, &mut errors);
+        let errors = errors.finish().err().into_iter().flatten().map(|e| e.to_string()).collect();
+        (schedule, errors)
+    }
+
+    #[test]
+    fn parts_of_a_schedule_need_one() {
+        for attribute in [quote!(timezone = "UTC"), quote!(cron_args(id = 1))] {
+            let (schedule, errors) = read(attribute);
+            assert!(schedule.is_none() && errors[0].contains("add `cron = "), "{errors:?}");
+        }
+        let (schedule, errors) = read(quote!(cron = 5, timezone = "UTC"));
+        assert!(schedule.is_none() && errors.len() == 1, "{errors:?}");
+    }
+
+    #[cfg(not(feature = "cron"))]
+    #[test]
+    fn without_the_feature_its_name_is_said() {
+        let (_, errors) = read(quote!(cron = "0 25 * * *"));
+        assert!(errors.len() == 1 && errors[0].contains("feature `cron`"), "{errors:?}");
+    }
+
+    #[cfg(feature = "cron")]
+    #[test]
+    fn only_literals_are_checked() {
+        let (schedule, errors) = read(quote!(cron = NIGHTLY, timezone = zones::OFFICE));
+        assert!(schedule.is_some() && errors.is_empty(), "{errors:?}");
+        let (_, errors) = read(quote!(cron = "60 25 * * *", timezone = "Nowhere"));
+        assert_eq!(errors.len(), 3, "{errors:?}");
+    }
 }

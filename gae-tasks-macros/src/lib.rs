@@ -245,6 +245,21 @@ mod tests {
         assert!(both.contains("- Backoff: from 5s to 1m 30s"), "{both}");
     }
 
+    #[cfg(feature = "cron")]
+    #[test]
+    fn a_schedule_is_in_the_docs_and_in_the_registration() {
+        let expanded = expansion(
+            quote!(cron = "@daily", timezone = "Europe/Paris", cron_args(to = "you")),
+            quote!(
+                fn send(to: String, note: Option<u8>) {}
+            ),
+        )
+        .to_string();
+        assert!(expanded.contains("- Schedule: `@daily`, in the time zone `Europe/Paris`"));
+        assert!(expanded.contains("expression : \"@daily\" , timezone : \"Europe/Paris\""));
+        assert!(expanded.contains("note : __door :: Option :: None"), "{expanded}");
+    }
+
     #[test]
     fn the_crate_is_looked_for_once_and_its_key_is_named() {
         for queue in ["emails", "broken_"] {

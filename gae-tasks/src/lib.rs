@@ -56,10 +56,11 @@
 //! # Guides
 //!
 //! [`guide`] explains how these parts are used together: [which queue](guide::which_queue),
-//! [deferring](guide::deferring), [handlers](guide::handlers), [testing](guide::testing),
-//! [transactions](guide::transactions), [idempotency](guide::idempotency),
-//! [operating](guide::operating), [Postgres](guide::postgres), [push](guide::push),
-//! [deployment](guide::deployment), [backup](guide::backup), and the [FAQ](guide::faq).
+//! [deferring](guide::deferring), [schedules](guide::cron), [handlers](guide::handlers),
+//! [testing](guide::testing), [transactions](guide::transactions),
+//! [idempotency](guide::idempotency), [operating](guide::operating), [Postgres](guide::postgres),
+//! [push](guide::push), [deployment](guide::deployment), [backup](guide::backup), and the
+//! [FAQ](guide::faq).
 //!
 //! # Guarantees
 //!
@@ -193,6 +194,9 @@ pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 #[cfg(feature = "cron")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
 pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks, Missed};
+#[cfg(all(feature = "cron", feature = "yaml"))]
+#[cfg_attr(docsrs, doc(cfg(all(feature = "cron", feature = "yaml"))))]
+pub use cron::{CronEntry, CronFile, CronFileError};
 pub use defer::{Defer, DeferFuture};
 pub use error::Error;
 #[doc = include_str!("docs/deferred.md")]

@@ -176,6 +176,19 @@ impl Registration {
         problems.map(|why| format!("task `{}` at {}: {why}", self.kind, self.location)).collect()
     }
 
+    /// What is wrong with the schedule that the compiler does not see: it is not a literal, or the
+    /// arguments cannot be stored.
+    #[cfg(feature = "cron")]
+    pub(crate) fn problems_of_cron(&self) -> Vec<String> {
+        let Some(declared) = &self.cron else { return Vec::new() };
+        let schedule = declared.cron().err().map(|error| error.to_string());
+        let args = (declared.args)().err();
+        let args =
+            args.map(|error| format!("the arguments of its schedule are not valid: {error}"));
+        let problems = schedule.into_iter().chain(args);
+        problems.map(|why| format!("task `{}` at {}: {why}", self.kind, self.location)).collect()
+    }
+
     pub(crate) fn is_in_queue(&self, queues: &BTreeSet<&str>) -> bool {
         self.queues.iter().any(|queue| queues.contains(queue))
     }
@@ -346,6 +359,23 @@ impl Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "cron")]
+    #[test]
+    fn a_schedule_that_the_compiler_did_not_see_is_a_problem() {
+        let declared = |expression, timezone| Registration {
+            cron: Some(CronDeclaration { expression, timezone, args: || Ok(Vec::new()) }),
+            ..Registration::for_test()
+        };
+        assert_eq!(declared("@daily", "Europe/Paris").problems_of_cron(), [""; 0]);
+        let zone = declared("@daily", "Europe/Pariss").problems_of_cron();
+        assert!(zone[0].starts_with("task `shop/send` at shop.rs:1:1: the schedule"), "{zone:?}");
+        assert!(zone[0].contains("did you mean `Europe/Paris`?"), "{zone:?}");
+        assert!(declared("@reboot", "UTC").problems_of_cron()[0].contains("`@reboot`"));
+        // A zone that stands in the expression counts.
+        let own = declared("0 9 * * * (Europe/Paris)", "UTC").cron.unwrap().cron();
+        assert_eq!(own.unwrap().zone(), "Europe/Paris");
+    }
 
     #[test]
     fn all_tasks_share_one_stored_schema() {

@@ -178,6 +178,8 @@ impl Registry {
             .enumerate()
             .filter(|(number, one)| *number < TRACED_AT_ONCE || speaks_of_parts(one));
         problems.extend(checked.flat_map(|(_, one)| problems_of_schemas(one)));
+        #[cfg(feature = "cron")]
+        problems.extend(met().flat_map(|one| one.problems_of_cron()));
         problems.extend(met().flat_map(|one| self.missing_states(one, states)));
         problems
     }
@@ -328,6 +330,29 @@ mod tests {
         registry.problems(&States::default(), &|_| true);
         let traced = |one: &&&Registration| one.traced.known().is_some();
         assert_eq!(registrations.iter().filter(traced).count(), TRACED_AT_ONCE);
+    }
+
+    #[cfg(feature = "cron")]
+    #[test]
+    fn a_schedule_that_is_not_valid_is_found_however_many_tasks_come_before() {
+        use crate::payload::UnreadableError;
+        use crate::registration::CronDeclaration;
+        let mut registrations = vec![&TASK; TRACED_AT_ONCE];
+        let declared = CronDeclaration {
+            expression: "0 25 * * *",
+            timezone: "UTC",
+            args: || Err(UnreadableError::of_payload("cannot be stored")),
+        };
+        let mistaken = Registration {
+            kind: "shop/mistaken",
+            cron: Some(declared),
+            ..Registration::for_test()
+        };
+        registrations.push(Box::leak(Box::new(mistaken)));
+        let problems = Registry::of(registrations).problems(&States::default(), &|_| true);
+        for wrong in ["`25` is not a valid hour", "the arguments of its schedule are not valid"] {
+            assert!(problems.iter().any(|problem| problem.contains(wrong)), "{problems:?}");
+        }
     }
 
     #[test]

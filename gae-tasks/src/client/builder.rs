@@ -51,6 +51,8 @@ pub struct ClientBuilder {
     trace: TraceHook,
     #[cfg(feature = "cron")]
     pub(super) program: StatedProgram,
+    #[cfg(all(feature = "cron", feature = "yaml"))]
+    pub(super) cron_file: Option<crate::cron::CronFile>,
 }
 
 impl Default for ClientBuilder {
@@ -66,6 +68,8 @@ impl Default for ClientBuilder {
             trace: TraceHook::default(),
             #[cfg(feature = "cron")]
             program: StatedProgram::default(),
+            #[cfg(all(feature = "cron", feature = "yaml"))]
+            cron_file: None,
         }
     }
 }
@@ -245,6 +249,8 @@ impl ClientBuilder {
             relays: Relays::default(),
             #[cfg(feature = "cron")]
             program: self.program.resolve(),
+            #[cfg(all(feature = "cron", feature = "yaml"))]
+            cron_file: self.cron_file,
             suspects: Arc::default(),
         }))
     }

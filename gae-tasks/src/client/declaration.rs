@@ -19,6 +19,14 @@ impl Client {
         let mut schedules = Vec::new();
         for registration in self.registry().registrations().iter().copied() {
             let Some(declared) = &registration.cron else { continue };
+            let known = registration.problems_of_cron();
+            if !known.is_empty() {
+                // Those of tasks that the consumer meets are listed already.
+                let new = known.into_iter().filter(|known| !problems.contains(known));
+                let new: Vec<_> = new.collect();
+                problems.extend(new);
+                continue;
+            }
             match self.declared(registration, declared) {
                 Ok(schedule) => schedules.push(schedule),
                 Err(error) => problems.push(format!(
@@ -29,6 +37,8 @@ impl Client {
                 )),
             }
         }
+        #[cfg(feature = "yaml")]
+        schedules.extend(self.of_cron_file(&schedules, problems));
         let (program, revision) = (self.program().to_owned(), self.revision());
         Declaration { program, revision, schedules: schedules.into() }
     }
@@ -47,7 +57,7 @@ impl Client {
         }
         let cron = declared.cron()?;
         let call = Defer::of(registration, (declared.args)());
-        self.new_schedule(name, &cron, Missed::default(), call)
+        self.new_schedule(name, &cron, Missed::default(), call.template(self, name)?)
     }
 
     /// Does once what workers do all the time about schedules: declares those of this program, and

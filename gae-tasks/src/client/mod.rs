@@ -5,6 +5,8 @@ mod builder;
 mod check_deploy;
 #[cfg(all(feature = "cron", any(feature = "cloud-tasks", feature = "push")))]
 mod cloud_scheduler;
+#[cfg(all(feature = "cron", feature = "yaml"))]
+mod cron_file;
 mod current;
 #[cfg(feature = "cron")]
 mod declaration;
@@ -121,6 +123,8 @@ struct Inner {
     relays: Relays,
     #[cfg(feature = "cron")]
     program: program::Program,
+    #[cfg(all(feature = "cron", feature = "yaml"))]
+    cron_file: Option<crate::cron::CronFile>,
     /// Shared by all workers of the client.
     suspects: Arc<Suspects>,
 }

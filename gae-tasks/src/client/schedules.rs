@@ -6,8 +6,8 @@ use super::Client;
 use super::future::boxed_future;
 use crate::backend::definition::Definition;
 use crate::backend::{
-    ChangeSchedule, NewSchedule, PutSchedules, ScheduleChange, ScheduleChanged, ScheduleKey,
-    SchedulePut, StoredSchedule,
+    ChangeSchedule, NewSchedule, NewTask, PutSchedules, ScheduleChange, ScheduleChanged,
+    ScheduleKey, SchedulePut, StoredSchedule,
 };
 use crate::cron::{Cron, Missed};
 use crate::defer::Defer;
@@ -151,7 +151,8 @@ impl MakeSchedule {
             Some(zone) => cron.in_zone(&zone)?,
             None => cron,
         };
-        let schedule = client.new_schedule(&name, &cron, missed, call)?;
+        let task = call.template(&client, &name)?;
+        let schedule = client.new_schedule(&name, &cron, missed, task)?;
         let request = PutSchedules::new(client.now(), client.program(), vec![schedule]);
         match client.backend().put_schedules(request).await?.schedules.first() {
             Some(SchedulePut::Taken) => {
@@ -163,15 +164,14 @@ impl MakeSchedule {
 }
 
 impl Client {
-    /// A schedule of this program, as it is stored.
+    /// A schedule of this program, as it is stored: each tick stores `task`.
     pub(super) fn new_schedule(
         &self,
         name: &str,
         cron: &Cron,
         missed: Missed,
-        call: Defer,
+        task: NewTask,
     ) -> Result<NewSchedule, Error> {
-        let task = call.template(self, name)?;
         let definition = Definition { missed, task }.encode().ok_or_else(|| {
             let problem = "has settings that cannot be stored".to_owned();
             Error::Schedule { name: name.to_owned(), problem }

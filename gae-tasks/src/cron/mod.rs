@@ -2,10 +2,14 @@
 //! clock.
 
 mod error;
+#[cfg(feature = "yaml")]
+mod file;
 mod language;
 mod local;
 mod missed;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -17,6 +21,8 @@ use chrono::{DateTime, NaiveDateTime};
 use chrono_tz::Tz;
 
 pub use self::error::CronError;
+#[cfg(feature = "yaml")]
+pub use self::file::{CronEntry, CronFile, CronFileError};
 use self::language::{Expression, Rule};
 pub use self::missed::Missed;
 use crate::time::Timestamp;

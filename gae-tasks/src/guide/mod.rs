@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`which_queue`] | memory, SQLite, Postgres or Cloud Tasks; moving from one to another |
 //! | [`deferring`] | options of a call, names, queues, which client stores it |
+//! | [`cron`] | schedules: fields, time zones, App Engine's words and its `cron.yaml` |
 //! | [`handlers`] | parameters, state, outcomes, retries, deadlines |
 //! | [`testing`] | what was deferred, moving time, storage that fails |
 //! | [`transactions`] | tasks that commit with the data of the application |
@@ -18,6 +19,7 @@
 
 pub mod backup;
 pub mod changes;
+pub mod cron;
 pub mod deferring;
 pub mod deployment;
 pub mod faq;

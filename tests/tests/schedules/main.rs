@@ -2,6 +2,7 @@
 //!
 //! A binary of its own: a worker declares the schedules of all linked tasks.
 
+mod cron_file;
 mod declared;
 mod made;
 mod missed;

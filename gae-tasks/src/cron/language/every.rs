@@ -36,12 +36,14 @@ const DAY: u32 = 24 * 60;
 const ORDINALS: [(&str, &str); 5] =
     [("1st", "first"), ("2nd", "second"), ("3rd", "third"), ("4th", "fourth"), ("5th", "fifth")];
 
-/// Whether `text` is in this language rather than five fields, of which the first has no letters.
+/// Whether `text` is in this language rather than five fields: it begins with a word or an ordinal,
+/// or has an `of`.
 pub(super) fn is_meant(text: &str) -> bool {
     let mut words = text.split_whitespace();
     let first = words.next().unwrap_or_default();
-    first.contains(|letter: char| letter.is_ascii_alphabetic())
-        || words.any(|word| word.eq_ignore_ascii_case("of"))
+    let is_word = first.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+        && first.contains(|letter: char| letter.is_ascii_alphabetic());
+    is_word || words.any(|word| word.eq_ignore_ascii_case("of"))
 }
 
 /// Reads a schedule, and returns it with its canonical text.
@@ -279,7 +281,8 @@ fn number_of(names: &[&str], word: &str, what: &str) -> Result<u32, String> {
     if let Some(number) = position(names, word).and_then(|number| u32::try_from(number).ok()) {
         return Ok(number);
     }
-    Err(match nearest(word, names.iter().copied()) {
+    let longer = names.iter().copied().find(|name| word.len() > 3 && name.starts_with(word));
+    Err(match longer.or_else(|| nearest(word, names.iter().copied())) {
         Some(meant) => format!("`{word}` is not a {what}: did you mean `{meant}`?"),
         None if word.is_empty() || word == "," => {
             format!("a {what} is missing: write one, as in `{}`", names[1])

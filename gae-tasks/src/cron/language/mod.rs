@@ -12,7 +12,7 @@ mod zone;
 use self::every::Every;
 pub(crate) use self::every::Window;
 pub(crate) use self::fields::Fields;
-use self::words::nearest;
+pub(crate) use self::words::nearest;
 pub(crate) use self::zone::zone;
 
 /// A schedule without a time zone.
@@ -105,8 +105,8 @@ fn of_nickname(text: &str) -> Result<&'static str, String> {
                 format!("`{text}` is not a schedule: did you mean `{meant}`?")
             }
             _ => format!(
-                "`{text}` is not a schedule: write `@hourly`, `@daily`, `@weekly`, \
-                          `@monthly` or `@yearly`"
+                "`{text}` is not a schedule: write `@hourly`, `@daily`, `@weekly`, `@monthly` or \
+                 `@yearly`"
             ),
         },
     };

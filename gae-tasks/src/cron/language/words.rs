@@ -36,7 +36,7 @@ pub(super) fn is_number(word: &str) -> bool {
 }
 
 /// The word in `known` that `word` probably misspells.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().map(|known| (distance(word, known), known));
     let is_near = |(distance, _): &(usize, &str)| *distance <= 2 && *distance < word.len();
     near.min().filter(is_near).map(|(_, known)| known)
