@@ -369,7 +369,8 @@ pub enum Error {
         program: String,
     },
 
-    /// The name of a program, to which schedules belong, is not of the form `[A-Za-z0-9._-]{1,200}`.
+    /// The name of a program, to which schedules belong, is not of the form
+    /// `[A-Za-z0-9._-]{1,200}`.
     #[error(
         "`{value}` is not a valid name of a program: use 1 to 200 letters, digits, dots, hyphens \
          or underscores"

@@ -114,9 +114,9 @@ impl Definition {
     }
 }
 
-/// The name of a tick's task: the schedule's, a hash that tells it from those of other programs, and
-/// the tick's time. So a tick is stored once, whatever happens to the schedule, and its name blocks
-/// no other tick.
+/// The name of a tick's task: the schedule's, a hash that tells it from those of other programs,
+/// and the tick's time. So a tick is stored once, whatever happens to the schedule, and its name
+/// blocks no other tick.
 fn name_of(key: &ScheduleKey, tick: Timestamp) -> String {
     /// How much of the schedule's name is in it, in bytes.
     const MOST: usize = 200;

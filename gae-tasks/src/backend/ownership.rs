@@ -155,9 +155,7 @@ pub(crate) fn change(
             Change::Written(StoredSchedule { paused: false, since, next, mark, ..stored })
         }
         ScheduleChange::Pause | ScheduleChange::Resume => Change::None(ScheduleChanged::Done),
-        ScheduleChange::Remove
-            if stored.revision.is_some() && now.since(stored.seen) < UNSEEN =>
-        {
+        ScheduleChange::Remove if stored.revision.is_some() && now.since(stored.seen) < UNSEEN => {
             Change::None(ScheduleChanged::Declared)
         }
         ScheduleChange::Remove => Change::Deleted,

@@ -91,8 +91,8 @@ impl Client {
     /// Jobs are not created or deleted here: print them, and run what has changed.
     ///
     /// # Errors
-    /// [`Error::Misconfigured`] with every schedule that Cloud Scheduler does not have: `L`, `#`, and
-    /// words, as in `every 5 minutes`.
+    /// [`Error::Misconfigured`] with every schedule that Cloud Scheduler does not have: `L`, `#`,
+    /// and words, as in `every 5 minutes`.
     ///
     /// ```standalone_crate
     /// # #[tokio::main(flavor = "current_thread")]
@@ -220,8 +220,8 @@ mod tests {
             .service_account("queue@shop.iam.gserviceaccount.com")
             .audience("it's me");
         let expected = "gcloud scheduler jobs create http shop-reports-daily \
-                        --location='europe-west1' --schedule='0 9 * * 1' --time-zone='Europe/Paris' \
-                        --uri='https://shop.example/tasks/shop.reports/daily' --http-method=POST \
+                        --location='europe-west1' --schedule='0 9 * * 1' \
+                        --time-zone='Europe/Paris' --uri='https://shop.example/tasks/shop.reports/daily' --http-method=POST \
                         --oidc-service-account-email='queue@shop.iam.gserviceaccount.com' \
                         --oidc-token-audience='it'\\''s me'";
         assert_eq!(job("0 9 * * 1 (Europe/Paris)", &scheduler).to_string(), expected);

@@ -35,8 +35,8 @@ impl ClientBuilder {
 }
 
 impl Client {
-    /// The schedules of the builder's file, beside `declared` ones. What is wrong with them is added
-    /// to `problems`.
+    /// The schedules of the builder's file, beside `declared` ones. What is wrong with them is
+    /// added to `problems`.
     pub(super) fn of_cron_file(
         &self,
         declared: &[NewSchedule],

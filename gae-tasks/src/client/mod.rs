@@ -14,6 +14,8 @@ mod defer;
 mod defer_many;
 mod describe;
 mod future;
+#[cfg(feature = "cron")]
+mod identity;
 mod in_tx;
 mod known_schemas;
 #[cfg(feature = "push")]

@@ -214,7 +214,8 @@ proptest! {
             now = now.plus(Duration::from_secs(u64::from(seconds)));
             let cron = revision.to_string();
             let first = usize::try_from(revision).unwrap();
-            let declared: Vec<_> = names[first..].iter().map(|name| (*name, cron.as_str())).collect();
+            let declared = names[first..].iter().map(|name| (*name, cron.as_str()));
+            let declared: Vec<_> = declared.collect();
             let stopped = world.declare(now, revision, &declared).stopped;
             for place in first..4 {
                 newest[place] = newest[place].max(Some(revision));

@@ -231,7 +231,8 @@ async fn write(
                          excluded.revision, version = excluded.version, cron = excluded.cron, \
                          definition = excluded.definition, paused = excluded.paused, declared = \
                          excluded.declared, seen = excluded.seen, since = excluded.since, \
-                         last_tick = excluded.last_tick, next = excluded.next, mark = excluded.mark";
+                         last_tick = excluded.last_tick, next = excluded.next, mark = \
+                         excluded.mark";
     let texts = |of: fn(&StoredSchedule) -> &str| schedules.iter().map(of).collect::<Vec<_>>();
     let times = |of: fn(&StoredSchedule) -> Option<Timestamp>| {
         let micros = schedules.iter().map(|schedule| of(schedule).map(Timestamp::as_micros));
