@@ -221,7 +221,8 @@ mod tests {
             .audience("it's me");
         let expected = "gcloud scheduler jobs create http shop-reports-daily \
                         --location='europe-west1' --schedule='0 9 * * 1' \
-                        --time-zone='Europe/Paris' --uri='https://shop.example/tasks/shop.reports/daily' --http-method=POST \
+                        --time-zone='Europe/Paris' \
+                        --uri='https://shop.example/tasks/shop.reports/daily' --http-method=POST \
                         --oidc-service-account-email='queue@shop.iam.gserviceaccount.com' \
                         --oidc-token-audience='it'\\''s me'";
         assert_eq!(job("0 9 * * 1 (Europe/Paris)", &scheduler).to_string(), expected);
