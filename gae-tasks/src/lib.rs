@@ -102,7 +102,7 @@
 //! | `actix` | | the push service for actix-web 4 |
 //! | `cloud-tasks` | | the backend of Google Cloud Tasks |
 //! | `object-store`, `gcs` | | payload stores in a folder, any `object_store`, Google Cloud Storage |
-//! | `cron` | | schedules: `cron = ".."` of the attribute, `Cron` |
+//! | `cron` | | schedules: `cron = ".."` of the attribute, `Client::schedule`, `Cron` |
 //! | `yaml` | | with `cron`: App Engine's `cron.yaml` |
 //! | `chrono`, `jiff`, `time` | | [`Timestamp`] from and into the types of these crates |
 //! | `testing` | | the test kit |
