@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use self::leased::LeasedKeys;
 use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
-    Backend, BackendFuture, Bury, Cancelled, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue,
-    Enqueue, Extend, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord,
-    ReplaceQueue, RouteStats, Sample, Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskFilter,
-    TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, CopyTask,
+    DeadLetterCheck, DeleteQueue, Due, DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased,
+    LeasedTask, List, NewTask, Pull, Purged, PutSchedules, QueueRecord, ReplaceQueue, RouteStats,
+    Sample, Sampled, ScheduleChanged, SchedulesPut, Settle, Settled, StoredSchedule, Surveyed,
+    Sweep, Swept, TaskFilter, TaskRecord, TaskRequest, Tick, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -381,6 +382,18 @@ impl<B: Backend> Backend for Spilling<B> {
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         self.backend.sample(request)
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        self.backend.put_schedules(request)
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        self.backend.schedules(program)
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        self.backend.change_schedule(request)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -468,5 +481,18 @@ impl<B: Pull> Pull for Spilling<B> {
 
     fn cancels(&self) -> watch::Receiver<u64> {
         self.backend.cancels()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        self.backend.due_schedules(request)
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        // A schedule whose payload would be spilled is refused when it is put.
+        self.backend.tick(request)
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.backend.schedule_changes()
     }
 }

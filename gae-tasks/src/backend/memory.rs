@@ -13,9 +13,10 @@ use tokio::sync::watch;
 
 use self::store::{Store, Stored};
 use super::{
-    Backend, BackendFuture, Bury, Cancelled, Capabilities, DeleteQueue, Enqueue, Extend, Lease,
-    LeaseRef, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled,
-    Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, DeleteQueue, Due,
+    DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purged, PutSchedules,
+    QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, ScheduleChanged, SchedulesPut, Settle,
+    Settled, StoredSchedule, Sweep, Swept, TaskRecord, TaskRequest, Tick, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -41,13 +42,14 @@ pub struct Memory {
     wakeups: watch::Sender<u64>,
     /// Changes whenever the cancellation of a leased task was requested.
     cancels: watch::Sender<u64>,
+    schedule_changes: watch::Sender<u64>,
 }
 
 impl Memory {
     /// Creates a backend without tasks.
     pub fn new() -> Self {
         let (wakeups, cancels) = (watch::Sender::new(0), watch::Sender::new(0));
-        Self { store: Mutex::default(), wakeups, cancels }
+        Self { store: Mutex::default(), wakeups, cancels, schedule_changes: watch::Sender::new(0) }
     }
 
     /// Runs `work` on the store; the returned future is ready at once.
@@ -214,6 +216,24 @@ impl Backend for Memory {
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         self.answer(|store| Ok(store.sample(&request)))
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        let now = moment(request.now);
+        let answer = self.answer(|store| store.put_schedules(&request, now));
+        self.schedule_changes.send_modify(|count| *count += 1);
+        answer
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        self.answer(|store| store.schedules_of(program.as_deref()))
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        let now = moment(request.now);
+        let answer = self.answer(|store| store.change_schedule(&request, now));
+        self.schedule_changes.send_modify(|count| *count += 1);
+        answer
+    }
 }
 
 impl Pull for Memory {
@@ -272,6 +292,27 @@ impl Pull for Memory {
 
     fn cancels(&self) -> watch::Receiver<u64> {
         self.cancels.subscribe()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        let now = moment(request.now);
+        self.answer(|store| store.due_schedules(&request, now))
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        let now = moment(request.now);
+        let tick = |store: &mut Store| -> Vec<_> {
+            request.moves.into_iter().map(|made| store.tick(made, now)).collect()
+        };
+        let made = tick(&mut self.lock());
+        if made.contains(&true) {
+            self.wake();
+        }
+        Box::pin(std::future::ready(Ok(made.into_iter().map(Ok).collect())))
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.schedule_changes.subscribe()
     }
 }
 

@@ -15,18 +15,22 @@ use tokio::sync::watch;
 pub(crate) mod accept;
 mod cancel;
 mod capabilities;
+#[cfg(feature = "cron")]
+pub(crate) mod definition;
 pub(crate) mod haul;
 pub(crate) mod home;
 pub(crate) mod lease;
 pub(crate) mod lifecycle;
 pub(crate) mod opaque;
 pub(crate) mod outlook;
+pub(crate) mod ownership;
 mod readers;
 pub(crate) mod record;
 pub(crate) mod refusers;
 mod request;
 #[cfg(any(feature = "cloud-tasks", feature = "postgres"))]
 mod runtime;
+mod schedule;
 pub(crate) mod settle;
 mod shared;
 mod survey;
@@ -59,6 +63,12 @@ pub use request::{
     Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, ReplaceQueue, TaskFilter,
     TaskRequest,
 };
+pub use schedule::{
+    ChangeSchedule, NewSchedule, PutSchedules, ScheduleChange, ScheduleChanged, ScheduleKey,
+    SchedulePut, SchedulesPut, StoredSchedule,
+};
+#[doc(hidden)]
+pub use schedule::{Due, DueSchedules, Tick, TickMove};
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 pub use survey::{Sample, Sampled, Surveyed, UnreadQueue};
@@ -266,6 +276,36 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// # Errors
     /// Besides errors of the storage, the inner one: this program may not read the queue.
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>>;
+
+    /// Stores schedules of a program in one transaction. Which of them replace what is stored, and
+    /// which of the program's others end, is as documented at [`SchedulePut`] and
+    /// [`SchedulesPut::stopped`].
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] without [`Capabilities::schedules`]; so for all calls about
+    /// schedules.
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        _ = request;
+        without_schedules(self.capabilities().backend)
+    }
+
+    /// Returns the stored schedules of a program, or of all, by program and name.
+    ///
+    /// # Errors
+    /// As [`put_schedules`](Self::put_schedules).
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        _ = program;
+        without_schedules(self.capabilities().backend)
+    }
+
+    /// Pauses, resumes or removes a schedule.
+    ///
+    /// # Errors
+    /// As [`put_schedules`](Self::put_schedules).
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        _ = request;
+        without_schedules(self.capabilities().backend)
+    }
 }
 
 /// A backend that workers lease from: what [`Worker::new`](crate::Worker::new) and
@@ -319,6 +359,37 @@ pub trait Pull: Backend {
     /// lease](Self::cancelled), through this process.
     #[doc(hidden)]
     fn cancels(&self) -> watch::Receiver<u64>;
+
+    /// Returns the schedules that must be looked at by the storage's time, except those that are
+    /// paused and those that a newer version of this crate stored.
+    #[doc(hidden)]
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        _ = request;
+        without_schedules(self.capabilities().backend)
+    }
+
+    /// Makes moves of schedules that were due, and stores their tasks by the rules of
+    /// [`enqueue`](Backend::enqueue). A move and its tasks are one transaction. Returns for each
+    /// whether it was made: not if the schedule has changed since it was read.
+    #[doc(hidden)]
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        _ = request;
+        without_schedules(self.capabilities().backend)
+    }
+
+    /// Returns a channel that changes whenever a schedule was put, resumed or changed through this
+    /// process.
+    #[doc(hidden)]
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+}
+
+/// The answer of a backend that stores no schedules.
+fn without_schedules<'a, T: Send + 'a>(backend: &'static str) -> BackendFuture<'a, T> {
+    let what = "schedules: where a queue calls handlers over HTTP, let Cloud Scheduler call them \
+                (`client.cloud_scheduler_jobs(..)`)";
+    Box::pin(std::future::ready(Err(Error::Unsupported { backend, what })))
 }
 
 /// The stored schema of payloads of `shape`; `None` as well if the storage cannot be reached.

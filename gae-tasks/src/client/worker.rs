@@ -258,6 +258,8 @@ impl Worker {
         let relayed = queues.iter().filter(|queue| !client.destinations_of(queue).is_empty());
         problems.extend(relayed.map(is_relayed));
         let queue_concurrency = self.bounds(&queues, &mut problems);
+        #[cfg(feature = "cron")]
+        let declaration = client.declaration(&mut problems);
         no_problems(problems)?;
         Ok(WorkerSettings {
             pull: Arc::clone(pull),
@@ -274,6 +276,8 @@ impl Worker {
             suspects: Arc::clone(client.suspects()),
             errand: None,
             ahead: Duration::ZERO,
+            #[cfg(feature = "cron")]
+            declaration,
         })
     }
 

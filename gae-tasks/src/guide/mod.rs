@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`which_queue`] | memory, SQLite, Postgres or Cloud Tasks; moving from one to another |
 //! | [`deferring`] | options of a call, names, queues, which client stores it |
-//! | [`cron`] | schedules: fields, time zones, App Engine's words and its `cron.yaml` |
+//! | [`cron`] | schedules: fields, time zones, App Engine's words and its `cron.yaml`; ticks, deploys |
 //! | [`handlers`] | parameters, state, outcomes, retries, deadlines |
 //! | [`testing`] | what was deferred, moving time, storage that fails |
 //! | [`transactions`] | tasks that commit with the data of the application |

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "cron")]
+use super::declare::Declaration;
 use super::errand::Errand;
 use super::held::Held;
 use super::suspects::Suspects;
@@ -39,6 +41,9 @@ pub(crate) struct WorkerSettings {
     pub(crate) errand: Option<Arc<dyn Errand>>,
     /// How long before their schedule times tasks are leased.
     pub(crate) ahead: Duration,
+    /// The schedules that the program declares.
+    #[cfg(feature = "cron")]
+    pub(crate) declaration: Declaration,
 }
 
 /// The state that the roles of one worker share.
@@ -51,6 +56,9 @@ pub(super) struct Crew {
     pub(super) waiting: Waiting,
     /// Every lease this worker has.
     pub(super) held: Held,
+    /// Signalled after each sweep.
+    #[cfg(feature = "cron")]
+    pub(super) swept: tokio::sync::Notify,
 }
 
 impl Crew {
@@ -59,6 +67,8 @@ impl Crew {
             routes: Mutex::new(Arc::new(Readable::new(Arc::clone(&settings.registry)))),
             waiting: Waiting::new(settings.queue_concurrency.clone()),
             held: Held::beside(Arc::clone(&settings.suspects)),
+            #[cfg(feature = "cron")]
+            swept: tokio::sync::Notify::new(),
             settings,
         }
     }

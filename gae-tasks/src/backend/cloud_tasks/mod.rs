@@ -139,6 +139,7 @@ impl Backend for CloudTasks {
             dead_letters: self.shared.keeps_letters,
             retention: false,
             queue_limits: QUEUES,
+            schedules: false,
             ..Capabilities::new(NAME)
         }
     }

@@ -2,6 +2,7 @@
 //! The other backends are compared with it.
 
 mod lease;
+mod schedules;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,7 +15,8 @@ use crate::backend::readers::KnownReaders;
 use crate::backend::record::error_text;
 use crate::backend::{
     Bury, Cancelled, DeleteQueue, HeldLease, LeaseRef, LeaseToken, MAX_ERRORS, NewTask, Purged,
-    QueueRecord, RouteStats, Sample, Sampled, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
+    QueueRecord, RouteStats, Sample, Sampled, ScheduleKey, Stats, StoredSchedule, TaskError,
+    TaskFilter, TaskRecord, TaskState,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -39,6 +41,7 @@ pub(super) struct Store {
     /// The place of each queue in the order of turns: the order in which queues received their
     /// first task.
     places: HashMap<QueueName, usize>,
+    schedules: BTreeMap<ScheduleKey, StoredSchedule>,
 }
 
 /// A task with its lease.

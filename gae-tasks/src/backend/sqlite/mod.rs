@@ -35,6 +35,7 @@ mod release;
 mod reply;
 mod row;
 mod sample;
+mod schedules;
 mod schema;
 mod schemas;
 mod sensitive;
@@ -45,6 +46,7 @@ mod stray;
 mod sweep;
 mod task;
 mod task_rows;
+mod tick;
 mod turn;
 mod unreadable;
 mod waiting;
@@ -73,9 +75,11 @@ use self::reader::Reader;
 use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
-    Backend, BackendFuture, Bury, Cancelled, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, LeaseRef, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats,
-    Sample, Sampled, Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, DeadLetterCheck,
+    DeleteQueue, Due, DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purged,
+    PutSchedules, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, ScheduleChanged,
+    SchedulesPut, Settle, Settled, StoredSchedule, Sweep, Swept, TaskRecord, TaskRequest, Tick,
+    UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -142,6 +146,7 @@ pub struct Sqlite {
     wakeups: watch::Sender<u64>,
     /// Changes whenever the cancellation of a leased task was requested through this process.
     cancels: watch::Sender<u64>,
+    schedule_changes: watch::Sender<u64>,
 }
 
 impl Sqlite {
@@ -159,12 +164,23 @@ impl Sqlite {
         let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;
         let reader = Reader::start(writer.opened()).await?;
         let commits = Commits::new(writer.opened());
-        Ok(Self { reader, commits, writer, wakeups, cancels })
+        let schedule_changes = watch::Sender::new(0);
+        Ok(Self { reader, commits, writer, wakeups, cancels, schedule_changes })
     }
 
     fn write<R: Request>(&self, request: R) -> BackendFuture<'_, R::Output> {
         let answer = self.writer.call(request);
         Box::pin(async { Ok(answer.await?) })
+    }
+
+    /// Like [`write`](Self::write), and has schedules looked at.
+    fn change<R: Request>(&self, request: R) -> BackendFuture<'_, R::Output> {
+        let answer = self.writer.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            self.schedule_changes.send_modify(|count| *count = count.wrapping_add(1));
+            Ok(answer)
+        })
     }
 }
 
@@ -304,6 +320,20 @@ impl Backend for Sqlite {
         let answer = self.reader.scan(move |connection| sample::sample(connection, &request));
         Box::pin(async { Ok(Ok(answer.await?)) })
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        self.change(request)
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        let answer =
+            self.reader.scan(move |connection| schedules::list(connection, program.as_deref()));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        self.change(request)
+    }
 }
 
 impl Pull for Sqlite {
@@ -361,6 +391,21 @@ impl Pull for Sqlite {
             return self.cancels.subscribe();
         }
         // As for wakeups.
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        let answer = self.reader.get(move |connection| schedules::due(connection, &request));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        self.write(request)
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        if self.writer.opened().is_by_this_process() {
+            return self.schedule_changes.subscribe();
+        }
         watch::Sender::new(0).subscribe()
     }
 }

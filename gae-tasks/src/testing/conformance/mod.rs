@@ -25,6 +25,7 @@ mod refusals;
 mod relayed;
 mod retry;
 mod samples;
+mod schedules;
 mod schemas;
 mod sensitive;
 mod settle;
@@ -528,6 +529,33 @@ macro_rules! conformance {
                 a_refused_name_makes_no_queue
                 a_queue_with_newer_tasks_stays
                 thousands_of_tasks_are_deleted_with_their_queue
+            ]
+            schedules [
+                a_schedule_is_stored_as_it_is_put
+                schedules_are_listed_by_program_and_name
+                a_schedule_that_is_put_again_stays_as_it_is
+                another_expression_counts_from_now_on
+                the_newest_revision_of_a_program_wins
+                a_schedule_that_a_newer_revision_lacks_ends_when_nobody_declares_it
+                no_program_touches_the_schedules_of_another
+                declared_schedules_and_others_keep_their_names
+                a_thousand_schedules_are_put_at_once
+                a_new_schedule_is_looked_at_at_once
+                a_schedule_is_due_from_its_time_on
+                due_schedules_come_page_by_page
+                the_storages_own_clock_says_what_is_due
+                a_paused_schedule_is_not_due_until_it_goes_on
+                a_schedule_of_a_newer_version_is_left_alone
+                a_schedule_without_a_next_time_is_never_due
+                a_tick_moves_its_schedule_and_stores_its_tasks
+                a_tick_is_made_once
+                a_schedule_that_was_changed_is_read_anew
+                a_tick_whose_name_is_in_use_is_made_already
+                of_several_moves_those_are_made_that_can_be
+                a_move_without_a_tick_keeps_the_last_one
+                eight_concurrent_workers_make_each_tick_once
+                a_declared_schedule_is_removed_once_nobody_declares_it
+                a_tick_wakes_workers_and_a_change_of_schedules_those_who_tick
             ]
             newer [
                 a_newer_task_is_not_leased

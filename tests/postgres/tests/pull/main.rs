@@ -12,6 +12,7 @@ mod presence;
 mod priorities;
 mod rows;
 mod rules;
+mod schedules;
 mod snapshot;
 mod snapshot_late;
 mod stage;

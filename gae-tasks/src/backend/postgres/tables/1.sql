@@ -156,6 +156,37 @@ CREATE TABLE gae_tasks.name (
 
 CREATE INDEX name_tombstone ON gae_tasks.name (until) WHERE until IS NOT NULL;
 
+-- Calls of which a task is made at each tick. They belong to programs.
+CREATE TABLE gae_tasks.schedule (
+    program text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    -- The revision of the program that declares it so; null if it was made at run time.
+    revision bigint,
+    -- The version that a program must know to read the definition.
+    version smallint NOT NULL,
+    -- When it ticks, and what a tick stores.
+    cron text NOT NULL,
+    definition bytea NOT NULL,
+    paused boolean NOT NULL,
+    -- When it was stored so, and when a worker last declared it.
+    declared bigint NOT NULL,
+    seen bigint NOT NULL,
+    -- The ticks up to this time are decided; the last one of which a task was made.
+    since bigint NOT NULL,
+    last_tick bigint,
+    -- When a worker looks at it next. Null: it never ticks again.
+    next bigint,
+    -- A number that every change makes another one, but for a note that a worker was seen.
+    mark bigint NOT NULL,
+    PRIMARY KEY (program, name)
+);
+
+CREATE INDEX schedule_next ON gae_tasks.schedule (next, program, name)
+    WHERE next IS NOT NULL AND NOT paused;
+
+CREATE INDEX schedule_declared ON gae_tasks.schedule (program, revision)
+    WHERE revision IS NOT NULL;
+
 -- What is written and deleted all the time is cleaned all the time.
 ALTER TABLE gae_tasks.task SET (
     autovacuum_vacuum_scale_factor = 0,
@@ -170,6 +201,11 @@ ALTER TABLE gae_tasks.waiting SET (
 );
 ALTER TABLE gae_tasks.lease SET (
     fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+ALTER TABLE gae_tasks.schedule SET (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 5000,
     autovacuum_vacuum_cost_delay = 0

@@ -159,6 +159,38 @@ CREATE TABLE gae_tasks_name (
 
 CREATE INDEX gae_tasks_tombstone ON gae_tasks_name (until) WHERE until IS NOT NULL;
 
+-- Calls of which a task is made at each tick. They belong to programs; a row is found by program and
+-- name, and by the time at which a worker looks at it next.
+CREATE TABLE gae_tasks_schedule (
+    program TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- The revision of the program that declares it so; null if it was made at run time.
+    revision INTEGER,
+    -- The version that a program must know to read the definition.
+    version INTEGER NOT NULL,
+    -- When it ticks, and what a tick stores.
+    cron TEXT NOT NULL,
+    definition BLOB NOT NULL,
+    paused INTEGER NOT NULL,
+    -- When it was stored so, and when a worker last declared it.
+    declared INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    -- The ticks up to this time are decided; the last one of which a task was made.
+    since INTEGER NOT NULL,
+    last_tick INTEGER,
+    -- Null: it never ticks again.
+    next INTEGER,
+    -- A number that every change makes another one, but for a note that a worker was seen.
+    mark INTEGER NOT NULL,
+    PRIMARY KEY (program, name)
+) WITHOUT ROWID;
+
+CREATE INDEX gae_tasks_schedule_next ON gae_tasks_schedule (next, program, name)
+    WHERE next IS NOT NULL AND paused = 0;
+
+CREATE INDEX gae_tasks_schedule_declared ON gae_tasks_schedule (program, revision)
+    WHERE revision IS NOT NULL;
+
 -- Processes that lease; each holds a lock on its own file beside the database for as long as it
 -- lives.
 CREATE TABLE gae_tasks_session (
