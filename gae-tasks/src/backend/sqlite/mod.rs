@@ -391,6 +391,7 @@ impl Pull for Sqlite {
             return self.cancels.subscribe();
         }
         // As for wakeups.
+        watch::Sender::new(0).subscribe()
     }
 
     fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
