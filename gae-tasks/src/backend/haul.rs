@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate::{Gate, Opens};
 use super::lease::{Lease, Leased, LeasedTask, Room, Standing};
 use crate::queue::{QueueName, RetryConfig};
 
@@ -22,12 +23,40 @@ pub(crate) struct Haul {
     bytes: usize,
     /// How many more tasks of each bounded queue may be taken.
     bounds: HashMap<QueueName, usize>,
+    /// The gates of the queues with limits that had tasks due.
+    gates: HashMap<QueueName, Gate>,
+    /// How many of the tasks must start at once: they were watched, or their queues have limits.
+    starting: usize,
 }
 
 impl Haul {
     /// Creates an empty haul for this lease.
     pub(crate) fn new(lease: &Lease) -> Self {
-        Self { room: lease.room, tasks: Vec::new(), bytes: 0, bounds: lease.bounds.clone() }
+        Self {
+            room: lease.room,
+            tasks: Vec::new(),
+            bytes: 0,
+            bounds: lease.bounds.clone(),
+            gates: HashMap::new(),
+            starting: 0,
+        }
+    }
+
+    /// Whether the limits of queues apply to this lease.
+    pub(crate) const fn obeys_limits(&self) -> bool {
+        self.room.is_watched
+    }
+
+    /// Applies the limits of a queue that has tasks due; called before any of them is taken.
+    pub(crate) fn limit(&mut self, queue: QueueName, gate: Gate) {
+        if self.obeys_limits() {
+            self.gates.insert(queue, gate);
+        }
+    }
+
+    /// The gates of the queues with limits, after what was taken so far.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = (&QueueName, &Gate)> {
+        self.gates.iter()
     }
 
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -40,9 +69,30 @@ impl Haul {
         if self.is_full() { 0 } else { self.room.left(standing, &self.tasks) }
     }
 
-    /// Returns how many more tasks of `queue` its bound allows.
+    /// Returns how many more tasks of `queue` its bound, its limits and the free runners allow.
     pub(crate) fn room_of(&self, queue: &QueueName) -> usize {
+        match self.gates.get(queue) {
+            None if self.room.is_reserved => 0,
+            None => self.bound_of(queue),
+            Some(gate) => self.bound_of(queue).min(gate.gives()).min(self.startable()),
+        }
+    }
+
+    /// Whether `queue` would give another task if another runner was free.
+    pub(crate) fn holds_back(&self, queue: &QueueName) -> bool {
+        let gives = |gate: &Gate| gate.gives() > 0;
+        self.startable() == 0
+            && self.bound_of(queue) > 0
+            && self.gates.get(queue).is_some_and(gives)
+    }
+
+    fn bound_of(&self, queue: &QueueName) -> usize {
         self.bounds.get(queue).copied().unwrap_or(usize::MAX)
+    }
+
+    /// Returns how many more free runners there are.
+    const fn startable(&self) -> usize {
+        self.room.startable.saturating_sub(self.starting)
     }
 
     /// Whether the payloads fill the lease.
@@ -50,7 +100,12 @@ impl Haul {
         self.bytes >= MAX_LEASED_BYTES
     }
 
-    pub(crate) fn add(&mut self, task: LeasedTask) {
+    pub(crate) fn add(&mut self, mut task: LeasedTask) {
+        if let Some(gate) = self.gates.get_mut(&task.spec.queue) {
+            gate.give();
+            task.at_once = true;
+        }
+        self.starting += usize::from(task.at_once || task.standing != Standing::Clear);
         if let Some(bound) = self.bounds.get_mut(&task.spec.queue) {
             *bound = bound.saturating_sub(1);
         }
@@ -58,8 +113,19 @@ impl Haul {
         self.tasks.push(task);
     }
 
-    /// Returns the answer. `next` is the time until a further task becomes due; `retry_of` returns
-    /// how a queue retries failed tasks, if its configuration says.
+    /// Returns how long until the first of the queues with limits gives its next task, among those
+    /// that wait for a token.
+    pub(crate) fn opens(&self) -> Option<Duration> {
+        let wait = |gate: &Gate| match gate.opens() {
+            Opens::After(wait) => Some(wait),
+            Opens::Now | Opens::WhenOneEnds => None,
+        };
+        self.gates.values().filter_map(wait).min()
+    }
+
+    /// Returns the answer. `next` is the time until a further task becomes due, to which the
+    /// limits of queues are added; `retry_of` returns how a queue retries failed tasks, if its
+    /// configuration says.
     pub(crate) fn leased(
         mut self,
         next: Option<Duration>,
@@ -74,6 +140,7 @@ impl Haul {
             task.retry.clone_from(&of_queue.1);
             last = Some(of_queue);
         }
+        let next = next.into_iter().chain(self.opens()).min();
         let next = if self.is_full() { Some(Duration::ZERO) } else { next };
         Leased::new(self.tasks, next)
     }

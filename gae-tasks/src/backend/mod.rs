@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 pub(crate) mod accept;
 mod capabilities;
+pub(crate) mod gate;
 pub(crate) mod haul;
 pub(crate) mod home;
 pub(crate) mod lease;

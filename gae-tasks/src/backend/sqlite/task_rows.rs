@@ -96,5 +96,7 @@ pub(super) fn task(
         // Set later for all tasks of a queue together.
         retry: None,
         alone: rank.alone,
+        // Set when the task is added to the haul.
+        at_once: false,
     })
 }
