@@ -91,7 +91,7 @@ impl Haul {
     }
 
     /// Returns how many more free runners there are.
-    const fn startable(&self) -> usize {
+    pub(crate) const fn startable(&self) -> usize {
         self.room.startable.saturating_sub(self.starting)
     }
 

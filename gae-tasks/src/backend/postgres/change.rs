@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::catalogue::Catalogue;
+use super::counted::Counted;
 use super::database::{Database, at, moment};
 use super::error::Fault;
 use super::shared::Shared;
@@ -75,16 +76,18 @@ pub(super) async fn stored(
     rows.iter().map(|row| Ok(id(row.try_get(0)?))).collect()
 }
 
-/// Ends those of these leases that are held, and returns them.
+/// Ends those of these leases that are held, and returns them, with the queue of each that counts
+/// where the queue has limits.
 pub(super) async fn end_leases(
     database: &Database,
     connection: &mut PgConnection,
     leases: &[LeaseRef],
-) -> Result<HashSet<LeaseRef>, Fault> {
+) -> Result<HashMap<LeaseRef, Option<Counted>>, Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[]) AS \
                        n(task, token) WHERE l.task = n.task AND l.token = n.token RETURNING \
-                       l.task, l.token";
-    among(database, connection, END, leases).await
+                       l.task, l.token, l.queue, l.paid";
+    let rows = among(database, connection, END, leases).await?;
+    rows.iter().map(|row| Ok((lease(row)?, Counted::read(row, 2)?))).collect()
 }
 
 /// Returns those of these leases that are held.
@@ -98,24 +101,25 @@ pub(super) async fn held(
     if leases.is_empty() {
         return Ok(HashSet::new());
     }
-    among(database, connection, HELD, leases).await
+    among(database, connection, HELD, leases).await?.iter().map(lease).collect()
 }
 
-/// Returns those of these leases that the statement `text` returns.
+/// Returns what the statement `text` returns of these leases.
 async fn among(
     database: &Database,
     connection: &mut PgConnection,
     text: &'static str,
     leases: &[LeaseRef],
-) -> Result<HashSet<LeaseRef>, Fault> {
+) -> Result<Vec<PgRow>, Fault> {
     let query = database
         .query(text)
         .bind(leases.iter().map(|lease| uuid(lease.id)).collect::<Vec<_>>())
         .bind(leases.iter().map(|lease| lease.token.to_bits()).collect::<Vec<_>>());
-    let lease = |row: &PgRow| {
-        Ok(LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?)))
-    };
-    query.fetch_all(connection).await?.iter().map(lease).collect()
+    Ok(query.fetch_all(connection).await?)
+}
+
+fn lease(row: &PgRow) -> Result<LeaseRef, Fault> {
+    Ok(LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?)))
 }
 
 /// A task after a change.

@@ -10,6 +10,7 @@ use super::lane::Lane;
 use super::scan::{Head, Scan};
 use crate::backend::readers::Question;
 use crate::backend::{Lease, Standing};
+use crate::queue::RateLimits;
 use crate::time::Timestamp;
 
 /// Waiting tasks of one lane and standing, timed or not timed, that are due.
@@ -20,6 +21,8 @@ pub(super) struct Source {
     pub(super) is_timed: bool,
     /// Whether the worker may have the tasks whatever they wait for: other readers refused them.
     pub(super) is_open: bool,
+    /// The limits of the queue, if it has any.
+    pub(super) limits: Option<RateLimits>,
     /// No due task is before this one.
     pub(super) first: (Timestamp, Uuid),
 }
@@ -34,6 +37,8 @@ pub(super) struct Choice {
     /// The due clear tasks of each queue, in the order of turns.
     pub(super) queues: Vec<Vec<Source>>,
     next: Option<Timestamp>,
+    /// Whether a queue with limits is among those that have tasks due.
+    has_limits: bool,
 }
 
 impl Choice {
@@ -53,8 +58,8 @@ impl Choice {
                 Some((_, readable)) => readable,
                 None => readable(catalogue, request, head.lane, &mut questions),
             };
-            if let Some((lane, is_open)) = &readable {
-                choice.add(&mut queues, head, lane, *is_open, beside, scan.now.plus(request.ahead));
+            if let Some(readable) = &readable {
+                choice.add(&mut queues, head, readable, beside, scan.now.plus(request.ahead));
             }
             beside = (!head.is_timed).then_some((head.lane, head.rank));
             known = Some((head.lane, readable));
@@ -72,12 +77,12 @@ impl Choice {
         &mut self,
         queues: &mut BTreeMap<i64, Vec<Source>>,
         head: &Head,
-        lane: &Arc<Lane>,
-        is_open: bool,
+        readable: &Readable,
         beside: Option<(i64, i16)>,
         until: Timestamp,
     ) {
-        let standing = head.standing();
+        let (standing, Readable { lane, is_open, limits }) = (head.standing(), readable);
+        let (is_open, limits) = (*is_open, *limits);
         if head.is_timed && !is_open && head.due > until {
             // Beside tasks that are not timed, which are due, later ones are not counted.
             if beside != Some((head.lane, head.rank)) {
@@ -86,7 +91,8 @@ impl Choice {
             return;
         }
         let (rank, is_timed, first) = (head.rank, head.is_timed, (head.due, head.task));
-        let source = Source { lane: Arc::clone(lane), rank, is_timed, is_open, first };
+        let source = Source { lane: Arc::clone(lane), rank, is_timed, is_open, limits, first };
+        self.has_limits |= limits.is_some();
         if standing == Standing::Clear {
             queues.entry(lane.turn).or_default().push(source);
         } else {
@@ -99,16 +105,37 @@ impl Choice {
         self.watched.iter().filter(move |(of, _)| *of == standing).map(|(_, source)| source)
     }
 
+    /// Whether a queue with limits has tasks due.
+    pub(super) const fn has_limits(&self) -> bool {
+        self.has_limits
+    }
+
+    /// Returns the sources of queues with limits, and whether their tasks are of a standing other
+    /// than clear.
+    pub(super) fn limited(&self) -> impl Iterator<Item = (&Source, bool)> {
+        let watched = self.watched.iter().map(|(_, source)| (source, true));
+        let clear = self.queues.iter().flatten().map(|source| (source, false));
+        // Nobody looks through thousands of queues for one.
+        let all = self.has_limits.then(|| watched.chain(clear));
+        all.into_iter().flatten().filter(|(source, _)| source.limits.is_some())
+    }
+
     /// Returns when the first task becomes due, among the lanes and standings without due tasks.
     pub(super) const fn next(&self) -> Option<Timestamp> {
         self.next
     }
 }
 
-/// A lane that a worker can read, and whether it is open to the worker.
-type Readable = (Arc<Lane>, bool);
+/// A lane that a worker can read.
+struct Readable {
+    lane: Arc<Lane>,
+    /// Whether it is open to the worker.
+    is_open: bool,
+    /// The limits of its queue, if it has any.
+    limits: Option<RateLimits>,
+}
 
-/// Returns a lane that the worker can read, and whether it is open to the worker.
+/// Returns a lane, if the worker can read it.
 fn readable(
     catalogue: &Catalogue,
     request: &Lease,
@@ -122,7 +149,8 @@ fn readable(
     match catalogue.reader(&request.routes, &lane.key.route) {
         Ok(reader) => {
             let is_open = lane.key.refusers.are_others_than(reader?);
-            Some((lane, is_open))
+            let limits = catalogue.limits(&lane.key.queue);
+            Some(Readable { lane, is_open, limits })
         }
         Err(question) => {
             questions.push(question);

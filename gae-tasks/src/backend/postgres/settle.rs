@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::counted::EndedLeases;
+use super::ended::leases_ended;
 use super::error::Fault;
 use super::patience::Patience;
 use super::shared::Shared;
@@ -30,6 +32,7 @@ pub(super) async fn settle(shared: Arc<Shared>, request: Settle) -> Result<Vec<S
     let may_be_done = settling.record_done(&shared).await?;
     settling.record(&shared, may_be_done).await?;
     settling.record_locked(&shared, may_be_done).await?;
+    leases_ended(&shared, std::mem::take(&mut settling.ended), request.now).await;
     let settled = settling.answers();
     if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
         shared.wake();
@@ -46,6 +49,8 @@ struct Settling<'a> {
     answers: HashMap<LeaseRef, Settled>,
     /// The leases that are held and whose tasks others have locked.
     locked: Vec<LeaseRef>,
+    /// The leases that have ended and counted.
+    ended: EndedLeases,
 }
 
 impl<'a> Settling<'a> {
@@ -55,7 +60,8 @@ impl<'a> Settling<'a> {
             settlements.entry(settlement.lease).or_insert(settlement);
         }
         let leases = request.settlements.iter().map(|settlement| settlement.lease).collect();
-        Self { now: request.now, settlements, leases, answers: HashMap::new(), locked: Vec::new() }
+        let (answers, locked, ended) = (HashMap::new(), Vec::new(), EndedLeases::default());
+        Self { now: request.now, settlements, leases, answers, locked, ended }
     }
 
     /// Records tasks that are done and have no name. Returns whether a try may have been carried
@@ -71,7 +77,10 @@ impl<'a> Settling<'a> {
         while !leases.is_empty() {
             match done::record(&shared.database, &leases).await {
                 Ok(recorded) => {
-                    self.answers.extend(recorded.into_iter().map(|lease| (lease, Settled::Done)));
+                    for (lease, counted) in recorded {
+                        self.answers.insert(lease, Settled::Done);
+                        counted.into_iter().for_each(|counted| self.ended.add(counted, false));
+                    }
                     break;
                 }
                 // They are recorded below, where a fault, or a lock, is that of one task.
@@ -111,6 +120,7 @@ impl<'a> Settling<'a> {
                 Ok(recorded) => {
                     self.answers.extend(recorded.answers);
                     self.locked.extend(recorded.locked);
+                    self.ended.append(recorded.ended);
                 }
                 Err(fault) if fault.is_of_data() && batch.len() > 1 => {
                     batches.extend(batch.into_iter().map(|settlement| vec![settlement]));

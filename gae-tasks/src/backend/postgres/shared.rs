@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, watch};
 use super::callers::Callers;
 use super::catalogue::Catalogue;
 use super::committed::Committed;
+use super::counted::Vacant;
 use super::database::Database;
 use super::error::Fault;
 use super::guess::Guesses;
@@ -14,6 +15,7 @@ use super::looks::Looks;
 use super::news::News;
 use super::presence::Presence;
 use super::stray::Strays;
+use super::waits::Waits;
 use crate::error::Error;
 
 /// What the operations of a backend share.
@@ -24,6 +26,10 @@ pub(super) struct Shared {
     pub(super) looks: Looks,
     pub(super) guesses: Guesses,
     pub(super) strays: Strays,
+    /// The queues with limits that give nothing now.
+    pub(super) waits: Waits,
+    /// The queues with limits in which there is a free place.
+    pub(super) vacant: Vacant,
     /// Changes whenever a task may have become due.
     pub(super) wakeups: watch::Sender<u64>,
     pub(super) news: News,

@@ -25,11 +25,12 @@ macro_rules! take {
             moment!(),
             " AS now), m AS MATERIALIZED (SELECT now, CASE WHEN now > 9223372036854775807 - \
              $18::bigint THEN 9223372036854775807 ELSE now + $18::bigint END AS until FROM \
-             moment), found AS MATERIALIZED (SELECT s.queue, s.turn, s.most, s.closed, s.no, \
-             w.at, w.due, w.task, w.size FROM m CROSS JOIN unnest($2::int[], $3::int[], \
-             $4::bigint[], $5::smallint[], $6::boolean[], $7::boolean[], $8::bigint[], \
-             $9::uuid[], $10::int[]) WITH ORDINALITY AS s(queue, turn, lane, standing, timed, \
-             closed, due, task, most, no) CROSS JOIN LATERAL (SELECT w.ctid AS at, w.due, w.task, \
+             moment), found AS MATERIALIZED (SELECT s.queue, s.turn, s.most, s.closed, \
+             s.counted, s.paid, s.no, w.at, w.due, w.task, w.size FROM m CROSS JOIN \
+             unnest($2::int[], $3::int[], $4::bigint[], $5::smallint[], $6::boolean[], \
+             $7::boolean[], $8::bigint[], $9::uuid[], $10::int[], $20::text[], $21::boolean[]) \
+             WITH ORDINALITY AS s(queue, turn, lane, standing, timed, closed, due, task, most, \
+             counted, paid, no) CROSS JOIN LATERAL (SELECT w.ctid AS at, w.due, w.task, \
              w.size FROM gae_tasks.waiting w WHERE w.lane = s.lane AND w.standing = s.standing \
              AND w.timed = s.timed AND (w.due, w.task) >= (s.due, s.task) AND w.due <= CASE WHEN \
              s.timed AND s.closed THEN m.until ELSE 9223372036854775807 END ORDER BY w.due, \
@@ -37,12 +38,12 @@ macro_rules! take {
              gae_tasks.version LIMIT 1) = $11), ",
             $placed,
             ", gone AS (DELETE FROM gae_tasks.waiting w USING placed p WHERE w.ctid = p.at AND \
-             p.place <= $13::bigint AND p.before < $14::bigint RETURNING p.place, p.no, w.due, \
-             w.task, w.named), given AS (INSERT INTO gae_tasks.lease (task, token, expires, \
-             duration, alone, holder, named) SELECT g.task, $15::bigint, CASE WHEN m.now > \
-             9223372036854775807 - $16::bigint THEN 9223372036854775807 ELSE m.now + $16::bigint \
-             END, $16::bigint, $17::boolean, $19::bigint, g.named FROM gone g CROSS JOIN m) \
-             SELECT ",
+             p.place <= $13::bigint AND p.before < $14::bigint RETURNING p.place, p.no, \
+             p.counted, p.paid, w.due, w.task, w.named), given AS (INSERT INTO gae_tasks.lease \
+             (task, token, expires, duration, alone, holder, named, queue, paid) SELECT g.task, \
+             $15::bigint, CASE WHEN m.now > 9223372036854775807 - $16::bigint THEN \
+             9223372036854775807 ELSE m.now + $16::bigint END, $16::bigint, $17::boolean, \
+             $19::bigint, g.named, g.counted, g.paid FROM gone g CROSS JOIN m) SELECT ",
             task_columns!(),
             ", t.payload, g.no, g.due, g.task FROM gone g LEFT JOIN LATERAL (SELECT * FROM \
              gae_tasks.task t WHERE t.id = g.task OFFSET 0) t ON true ORDER BY g.place"
@@ -73,6 +74,21 @@ pub(super) struct Ask<'a> {
     /// The queue's place in the order of turns.
     pub(super) turn: usize,
     pub(super) most: usize,
+}
+
+impl<'a> Ask<'a> {
+    /// Returns the queue if the leases count because it has limits. A relay runs nothing, so its
+    /// leases do not.
+    fn counted(&self, request: &Lease) -> Option<&'a str> {
+        let queue = &self.source.lane.key.queue;
+        self.source.limits.filter(|_| request.room.is_watched).map(|_| queue.as_str())
+    }
+
+    /// Returns whether each of the leases takes a token, if they count.
+    fn paid(&self, request: &Lease) -> Option<bool> {
+        let limits = self.source.limits.filter(|_| request.room.is_watched)?;
+        Some(limits.rate().is_some())
+    }
 }
 
 /// What is asked of all sources together.
@@ -137,7 +153,9 @@ pub(super) async fn take(
         .bind(time::micros(request.duration))
         .bind(terms.alone)
         .bind(time::micros(request.ahead))
-        .bind(terms.holder);
+        .bind(terms.holder)
+        .bind(asks.iter().map(|ask| ask.counted(request)).collect::<Vec<_>>())
+        .bind(asks.iter().map(|ask| ask.paid(request)).collect::<Vec<_>>());
     let rows = query.fetch_all(&mut *connection).await?;
     let mut taken = Taken { ends: vec![None; asks.len()], ..Taken::default() };
     for row in &rows {

@@ -7,12 +7,14 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::gates::{Gates, Opening};
 use super::take::{Ask, Taken, Terms, take};
 use crate::backend::haul::{Haul, MAX_LEASED_BYTES, turn_length};
 use crate::backend::postgres::choice::{Choice, Source};
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::guess::Guess;
 use crate::backend::postgres::shared::Shared;
+use crate::backend::postgres::work::Work;
 use crate::backend::{Lease, Leased, Standing};
 use crate::time::Timestamp;
 
@@ -21,6 +23,7 @@ pub(super) struct Leasing<'a> {
     shared: &'a Shared,
     request: &'a Lease,
     haul: Haul,
+    gates: Gates,
     bytes: usize,
     /// Where the last clear task was found.
     last: Option<Source>,
@@ -61,7 +64,8 @@ struct Turn {
 
 impl<'a> Leasing<'a> {
     pub(super) fn new(shared: &'a Shared, request: &'a Lease) -> Self {
-        Self { shared, request, haul: Haul::new(request), bytes: 0, last: None }
+        let (haul, gates) = (Haul::new(request), Gates::closed(shared, request, 0));
+        Self { shared, request, haul, gates, bytes: 0, last: None }
     }
 
     /// Whether nothing was taken yet.
@@ -79,27 +83,81 @@ impl<'a> Leasing<'a> {
         self.last.as_ref()
     }
 
+    /// Whether it is not certain that what was taken is leased: the transaction may not have ended.
+    pub(super) const fn is_uncertain(&self) -> bool {
+        self.gates.are_begun()
+    }
+
+    /// Returns how long until a queue with limits may give more, as far as the answer does not know
+    /// that.
+    pub(super) const fn next(&self) -> Option<Duration> {
+        self.gates.next()
+    }
+
+    /// Whether tasks of a choice are left only because no more runners are free.
+    pub(super) fn holds_back(&self, choice: &Choice) -> bool {
+        choice.limited().any(|(source, _)| self.haul.holds_back(&source.lane.key.queue))
+    }
+
     /// Returns the answer.
-    pub(super) fn leased(self, next: Option<Duration>, isolated: bool) -> Leased {
+    pub(super) fn leased(self, next: Option<Duration>, isolated: bool, held_back: bool) -> Leased {
         let retry_of = |queue: &_| {
             let config = self.shared.catalogue.config(queue).ok();
             config.and_then(|config| config.own_retry().cloned())
         };
-        Leased { isolated, ..self.haul.leased(next, retry_of) }
+        Leased { isolated, held_back, ..self.haul.leased(next, retry_of) }
     }
 
     /// Takes from a choice, as far as there is room.
     pub(super) async fn take(
         &mut self,
-        connection: &mut PgConnection,
+        work: &mut Work,
         choice: &mut Choice,
     ) -> Result<Pass, Fault> {
         let mut pass = Pass::default();
+        self.open_gates(work, choice).await?;
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
-            self.take_watched(connection, choice, standing, &mut pass).await?;
+            self.take_watched(work, choice, standing, &mut pass).await?;
         }
-        self.take_turns(connection, choice, &mut pass).await?;
+        self.take_turns(work, choice, &mut pass).await?;
+        self.gates.close(self.shared, work, &self.haul, pass.has_asked).await?;
         Ok(pass)
+    }
+
+    async fn open_gates(&mut self, work: &mut Work, choice: &Choice) -> Result<(), Fault> {
+        let (shared, request) = (self.shared, self.request);
+        self.gates = Gates::closed(shared, request, choice.changes);
+        if !choice.has_limits() || !self.haul.obeys_limits() {
+            return Ok(());
+        }
+        let (haul, gates) = (&mut self.haul, &mut self.gates);
+        Opening { shared, work, request, haul, gates }.open(choice).await
+    }
+
+    /// Whether a source gives only what the limits of its queue allow.
+    fn is_limited(&self, source: &Source) -> bool {
+        source.limits.is_some() && self.haul.obeys_limits()
+    }
+
+    /// Returns how many more tasks of a source may be taken.
+    fn room_of(&self, source: &Source) -> usize {
+        let queue = &source.lane.key.queue;
+        if self.is_limited(source) && !self.gates.are_open(queue) {
+            return 0;
+        }
+        self.haul.room_of(queue)
+    }
+
+    /// Returns how many tasks, at most `most`, to ask of a queue that has this source. A queue with
+    /// limits takes them from the free runners that are left for others.
+    fn share(&self, source: &Source, most: usize, startable: &mut usize) -> usize {
+        let most = most.min(self.room_of(source));
+        if !self.is_limited(source) {
+            return most;
+        }
+        let most = most.min(*startable);
+        *startable -= most;
+        most
     }
 
     /// Takes one clear task, where it is guessed to be. Returns whether it was there.
@@ -109,8 +167,7 @@ impl<'a> Leasing<'a> {
         guess: &Guess,
     ) -> Result<bool, Fault> {
         let source = &guess.source;
-        let of_queue = self.haul.room_of(&source.lane.key.queue);
-        if self.haul.room(Standing::Clear).min(of_queue) == 0 {
+        if self.haul.room(Standing::Clear).min(self.room_of(source)) == 0 {
             return Ok(false);
         }
         let asks = [Ask { source, queue: 0, turn: 0, most: 1 }];
@@ -121,9 +178,11 @@ impl<'a> Leasing<'a> {
         Ok(!self.is_empty())
     }
 
-    /// Remembers where the last clear task was found.
+    /// Remembers where the last clear task was found, but not in queues with limits: nothing may be
+    /// taken there by a guess.
     fn note_last(&mut self, asks: &[Ask<'_>], taken: &Taken) {
-        let Some((ask, _)) = taken.tasks.last() else { return };
+        let is_meant = |(ask, _): &&(usize, _)| asks[*ask].source.limits.is_none();
+        let Some((ask, _)) = taken.tasks.iter().rfind(is_meant) else { return };
         let source = asks[*ask].source.clone();
         self.last = Some(Source { first: taken.ends[*ask].unwrap_or(source.first), ..source });
     }
@@ -136,16 +195,15 @@ impl<'a> Leasing<'a> {
         standing: Standing,
         pass: &mut Pass,
     ) -> Result<(), Fault> {
-        let total = self.haul.room(standing);
+        let (total, mut startable) = (self.haul.room(standing), self.haul.startable());
         let mut asks: Vec<Ask<'_>> = Vec::new();
         for source in choice.watched(standing) {
-            let most = total.min(self.haul.room_of(&source.lane.key.queue));
-            let of_queue = asks
-                .iter()
-                .find(|ask| ask.source.lane.turn == source.lane.turn)
-                .map(|ask| ask.queue);
+            let of_queue = asks.iter().find(|ask| ask.source.lane.turn == source.lane.turn);
+            let (queue, most) = match of_queue {
+                Some(ask) => (ask.queue, ask.most),
+                None => (asks.len(), self.share(source, total, &mut startable)),
+            };
             if most > 0 {
-                let queue = of_queue.unwrap_or(asks.len());
                 asks.push(Ask { source, queue, turn: 0, most });
             }
         }
@@ -208,9 +266,8 @@ impl<'a> Leasing<'a> {
         let turn = |sources: &Vec<Source>| sources.first().map(|source| source.lane.turn);
         let last = self.request.last_turn.as_ref();
         let last = last.and_then(|last| self.shared.catalogue.turn_of(last));
-        let may_give = |sources: &Vec<Source>| {
-            sources.first().is_some_and(|source| self.haul.room_of(&source.lane.key.queue) > 0)
-        };
+        let may_give =
+            |sources: &Vec<Source>| sources.first().is_some_and(|source| self.room_of(source) > 0);
         let queues = choice.queues.iter().enumerate().filter(|(_, sources)| may_give(sources));
         let mut line: VecDeque<_> = queues.map(|(place, _)| place).collect();
         let next = line.partition_point(|place| {
@@ -230,12 +287,12 @@ impl<'a> Leasing<'a> {
         room: usize,
     ) -> Vec<Turn> {
         let each = length.saturating_mul((room / (length * line.len()).max(1)).max(1)).min(room);
-        let (mut turns, mut asked) = (Vec::new(), 0);
+        let (mut turns, mut asked, mut startable) = (Vec::new(), 0, self.haul.startable());
         while asked < room
             && let Some(place) = line.pop_front()
         {
             let Some(source) = choice.queues[place].first() else { continue };
-            let most = each.min(self.haul.room_of(&source.lane.key.queue));
+            let most = self.share(source, each, &mut startable);
             if most > 0 {
                 asked += most;
                 turns.push(Turn { place, most });

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::backend::lifecycle::{self, Ended};
 use crate::backend::postgres::change::{self, Changed, NoLane};
 use crate::backend::postgres::commit::commit_change;
+use crate::backend::postgres::counted::{Counted, EndedLeases};
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::patience::Patience;
 use crate::backend::postgres::shared::Shared;
@@ -21,6 +22,8 @@ pub(super) struct Recorded {
     pub(super) answers: HashMap<LeaseRef, Settled>,
     /// The leases that are held and whose tasks others have locked: nothing was recorded of them.
     pub(super) locked: Vec<LeaseRef>,
+    /// The leases that have ended and counted, because their queues have limits.
+    pub(super) ended: EndedLeases,
 }
 
 /// Why nothing was recorded.
@@ -92,8 +95,8 @@ struct Found {
     locked: HashSet<TaskId>,
     /// The leases of such tasks that are held.
     kept: HashSet<LeaseRef>,
-    /// The leases that were held, and are over now.
-    held: HashSet<LeaseRef>,
+    /// The leases that were held, and are over now, with the queue of each that counted.
+    held: HashMap<LeaseRef, Option<Counted>>,
     may_be_done: bool,
 }
 
@@ -132,14 +135,17 @@ impl Found {
                 recorded.locked.extend(self.kept.get(&lease));
                 continue;
             }
+            let held = self.held.remove(&lease);
+            if let Some(Some(counted)) = &held {
+                recorded.ended.add(counted.clone(), !verdict(settlement).is_of_an_attempt());
+            }
             if !self.tasks.contains_key(&lease.id) {
                 if self.is_over(settlement) {
                     recorded.answers.insert(lease, Settled::Done);
                 }
                 continue;
             }
-            let task = if self.held.contains(&lease) { self.tasks.remove(&lease.id) } else { None };
-            let Some(task) = task else { continue };
+            let Some(task) = held.and_then(|_| self.tasks.remove(&lease.id)) else { continue };
             match settled(shared, task, settlement, now) {
                 Ok(one) => {
                     recorded.answers.insert(lease, one.settled());
@@ -164,9 +170,13 @@ fn settled(
     now: Timestamp,
 ) -> Result<Changed, NoLane> {
     let Settlement { started: began, backoff, .. } = settlement;
-    let verdict = settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict);
-    let ended = Ended { verdict, began: *began, backoff: *backoff };
+    let ended = Ended { verdict: verdict(settlement), began: *began, backoff: *backoff };
     Changed::new(&shared.catalogue, task, now, |facts, rules| {
         lifecycle::settle(facts, ended, rules, now)
     })
+}
+
+/// Returns the verdict on a task that is still stored.
+fn verdict(settlement: &Settlement) -> &Verdict {
+    settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -59,8 +60,9 @@ async fn recover_all(
     let missing: Vec<_> = missing.collect();
     let locked = change::stored(&shared.database, &mut work, &missing).await?;
     lost.retain(|held| !locked.contains(&held.lease.id));
-    let mut recovered = Vec::new();
-    for (id, alone) in end(&shared.database, &mut work, &lost).await? {
+    let (mut recovered, mut counted) = (Vec::new(), false);
+    for (id, (alone, counts)) in end(&shared.database, &mut work, &lost).await? {
+        counted |= counts;
         // A task without a row is over: its handler has completed it.
         if let Some(task) = tasks.remove(&id) {
             recovered.extend(lose(shared, task, alone, now));
@@ -68,20 +70,24 @@ async fn recover_all(
     }
     change::store(shared, &mut work, &recovered, now).await?;
     work.commit().await?;
+    // Workers are woken for what was recovered, but the task may have been over.
+    if counted && recovered.is_empty() {
+        shared.wake();
+    }
     Ok(recovered)
 }
 
-/// Ends those of these leases that are unchanged. Returns their tasks, and whether no other suspect
-/// ran beside each.
+/// Ends those of these leases that are unchanged. Returns their tasks, whether no other suspect ran
+/// beside each, and whether the lease counted, because its queue has limits.
 async fn end(
     database: &Database,
     connection: &mut PgConnection,
     lost: &[&HeldLease],
-) -> Result<HashMap<TaskId, bool>, Fault> {
+) -> Result<HashMap<TaskId, (bool, bool)>, Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[], \
                        $3::bigint[], $4::bigint[]) AS n(task, token, expires, duration) WHERE \
                        l.task = n.task AND l.token = n.token AND l.expires = n.expires AND \
-                       l.duration = n.duration RETURNING l.task, l.alone";
+                       l.duration = n.duration RETURNING l.task, l.alone, l.queue IS NOT NULL";
     let each = |of: fn(&HeldLease) -> i64| lost.iter().map(|held| of(held)).collect::<Vec<_>>();
     let query = database
         .query(END)
@@ -90,7 +96,8 @@ async fn end(
         .bind(each(|held| held.expires.as_micros()))
         .bind(each(|held| time::micros(held.duration)));
     let ended = query.fetch_all(connection).await?;
-    ended.iter().map(|row| Ok((id(row.try_get(0)?), row.try_get(1)?))).collect()
+    let read = |row: &PgRow| Ok((id(row.try_get(0)?), (row.try_get(1)?, row.try_get(2)?)));
+    ended.iter().map(read).collect()
 }
 
 /// Puts tasks back that have lost their lease, or the row by which they waited, without a trace: as

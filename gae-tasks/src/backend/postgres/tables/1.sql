@@ -131,7 +131,22 @@ CREATE TABLE gae_tasks.lease (
     named boolean NOT NULL,
     -- The number of the process that has the lease, if the process shows by an advisory lock with
     -- this key that it lives.
-    holder bigint
+    holder bigint,
+    -- The queue, if it has limits: what runs there is counted.
+    queue text COLLATE "C",
+    -- Whether the lease has taken a token of the queue's bucket.
+    paid boolean
+);
+
+CREATE INDEX lease_limited ON gae_tasks.lease (queue) WHERE queue IS NOT NULL;
+
+-- The token bucket of each queue that has had limits, in millionths of a token, as of a time.
+-- Whoever leases from a queue with limits has locked its row, so that nobody counts beside it. Rows
+-- are committed with the configuration of their queue, and never deleted.
+CREATE TABLE gae_tasks.bucket (
+    queue text COLLATE "C" PRIMARY KEY,
+    millionths bigint NOT NULL,
+    at bigint NOT NULL
 );
 
 -- Names in use: names of stored tasks and, until the time `until`, of tasks that are over.
@@ -161,5 +176,11 @@ ALTER TABLE gae_tasks.lease SET (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+ALTER TABLE gae_tasks.bucket SET (
+    fillfactor = 50,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0
 );
