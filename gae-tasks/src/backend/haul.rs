@@ -54,6 +54,11 @@ impl Haul {
         }
     }
 
+    /// Whether the limits of `queue` are [applied](Self::limit).
+    pub(crate) fn is_limited(&self, queue: &QueueName) -> bool {
+        self.gates.contains_key(queue)
+    }
+
     /// The gates of the queues with limits, after what was taken so far.
     pub(crate) fn gates(&self) -> impl Iterator<Item = (&QueueName, &Gate)> {
         self.gates.iter()

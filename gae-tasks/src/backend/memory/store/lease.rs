@@ -27,6 +27,7 @@ impl Store {
         let queues = self.readable(request)?;
         let until = now.plus(request.ahead);
         let mut haul = Haul::new(request);
+        self.limit(&queues, &mut haul, until, now);
         let mut isolated = false;
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
             let due = |source| self.order.due(source, standing, until, usize::MAX);
@@ -37,9 +38,14 @@ impl Store {
             self.take_each(due, request, &mut haul, standing, now);
         }
         self.take_turns(&queues, request, &mut haul, now);
+        self.keep_buckets(&haul);
+        let is_left =
+            |source: &Source| haul.holds_back(&source.queue) && self.is_due(source, until);
+        let held_back = queues.iter().any(is_left);
         let next = queues.iter().filter_map(|source| self.order.next(source, until)).min();
         Ok(Leased {
             isolated,
+            held_back,
             ..haul.leased(next.map(|next| next.since(until)), |queue| {
                 self.config(queue).own_retry().cloned()
             })
@@ -71,6 +77,24 @@ impl Store {
         }
         sources.sort_unstable_by_key(|source| places.get(&source.queue));
         if questions.is_empty() { Ok(sources) } else { Err(questions) }
+    }
+
+    /// Applies the limits of the queues that have tasks due.
+    fn limit(&self, queues: &[Source], haul: &mut Haul, until: Timestamp, now: Timestamp) {
+        for source in queues {
+            if haul.obeys_limits()
+                && let Some(gate) = self.gate(&source.queue, now)
+                && self.is_due(source, until)
+            {
+                haul.limit(source.queue.clone(), gate);
+            }
+        }
+    }
+
+    /// Whether a queue has a task due.
+    fn is_due(&self, source: &Source, until: Timestamp) -> bool {
+        let is_due = |standing| !self.order.due(source, standing, until, 1).is_empty();
+        Standing::ALL.into_iter().any(is_due)
     }
 
     /// Leases clear tasks by the turns of their queues, until there is no more room or no task is
@@ -114,26 +138,38 @@ impl Store {
                     .tasks
                     .get(&id)
                     .is_some_and(|stored| haul.room_of(&stored.task.spec.queue) > 0)
-                && let Some(task) = self.take(id, request, now)
+                && let Some(task) = self.take(id, request, haul, now)
             {
                 haul.add(task);
             }
         }
     }
 
-    fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
+    fn take(
+        &mut self,
+        id: TaskId,
+        request: &Lease,
+        haul: &Haul,
+        now: Timestamp,
+    ) -> Option<LeasedTask> {
         self.unwait(id);
         let stored = self.tasks.get_mut(&id)?;
         let (token, standing, duration) =
             (LeaseToken::generate(), stored.facts.standing(), request.duration);
         let alone = request.room.isolates(standing);
-        stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
+        let is_limited = haul.is_limited(&stored.task.spec.queue);
+        let (is_counted, is_paid) = (is_limited, is_limited);
+        let expires = now.plus(duration);
+        stored.lease = Some(Held { token, alone, expires, duration, is_counted, is_paid });
         let NewTask { spec, payload, .. } = stored.task.clone();
         let mut task =
             LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
         (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
         (task.standing, task.alone) = (standing, alone);
         task.lost_leases = stored.facts.lost_leases;
+        if is_limited {
+            self.count_in(&task.spec.queue);
+        }
         Some(task)
     }
 }
