@@ -54,9 +54,9 @@ impl Haul {
         }
     }
 
-    /// Whether the limits of `queue` are [applied](Self::limit).
-    pub(crate) fn is_limited(&self, queue: &QueueName) -> bool {
-        self.gates.contains_key(queue)
+    /// The gate of `queue`, if its limits are [applied](Self::limit).
+    pub(crate) fn gate(&self, queue: &QueueName) -> Option<&Gate> {
+        self.gates.get(queue)
     }
 
     /// The gates of the queues with limits, after what was taken so far.
@@ -91,6 +91,12 @@ impl Haul {
             && self.gates.get(queue).is_some_and(gives)
     }
 
+    /// Returns when `queue` may give another task; at once, if it has no limits.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn opens_of(&self, queue: &QueueName) -> Opens {
+        self.gates.get(queue).map_or(Opens::Now, Gate::opens)
+    }
+
     fn bound_of(&self, queue: &QueueName) -> usize {
         self.bounds.get(queue).copied().unwrap_or(usize::MAX)
     }
@@ -107,8 +113,8 @@ impl Haul {
 
     pub(crate) fn add(&mut self, mut task: LeasedTask) {
         if let Some(gate) = self.gates.get_mut(&task.spec.queue) {
+            (task.at_once, task.paid) = (true, gate.has_rate());
             gate.give();
-            task.at_once = true;
         }
         self.starting += usize::from(task.at_once || task.standing != Standing::Clear);
         if let Some(bound) = self.bounds.get_mut(&task.spec.queue) {

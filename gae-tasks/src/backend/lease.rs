@@ -296,6 +296,8 @@ pub struct LeasedTask {
     /// Whether the queue had limits when the task was leased: the task starts at once, before those
     /// that were leased ahead.
     pub at_once: bool,
+    /// Whether the lease took a token of the queue's bucket.
+    pub paid: bool,
 }
 
 impl LeasedTask {
@@ -321,6 +323,7 @@ impl LeasedTask {
             retry,
             alone,
             at_once: false,
+            paid: false,
         }
     }
 }

@@ -220,7 +220,7 @@ impl<'a> Merge<'a> {
                 return Ok(haul.room_of(&source.lane.queue) > 0);
             }
             source.taken = Some(key);
-            let lease = reader.lease(key.1, *rank);
+            let lease = reader.lease(source.lane, key.1, *rank);
             match task(connection, row, 3, source.lane, lease, *rank) {
                 Ok(task) => {
                     haul.add(task);

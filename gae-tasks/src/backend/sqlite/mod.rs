@@ -20,6 +20,7 @@ mod inbox;
 mod lane;
 mod lane_row;
 mod lease;
+mod limits;
 mod listener;
 mod lost;
 mod merge;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 
 use super::{Held, Store};
+use crate::backend::gate::Gate;
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::memory::order::{Lane, Place, Source};
 use crate::backend::readers::{Answer, Question};
@@ -157,8 +158,9 @@ impl Store {
         let (token, standing, duration) =
             (LeaseToken::generate(), stored.facts.standing(), request.duration);
         let alone = request.room.isolates(standing);
-        let is_limited = haul.is_limited(&stored.task.spec.queue);
-        let (is_counted, is_paid) = (is_limited, is_limited);
+        let gate = haul.gate(&stored.task.spec.queue);
+        let is_counted = gate.is_some_and(Gate::is_bounded);
+        let is_paid = gate.is_some_and(Gate::has_rate);
         let expires = now.plus(duration);
         stored.lease = Some(Held { token, alone, expires, duration, is_counted, is_paid });
         let NewTask { spec, payload, .. } = stored.task.clone();
@@ -167,7 +169,7 @@ impl Store {
         (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
         (task.standing, task.alone) = (standing, alone);
         task.lost_leases = stored.facts.lost_leases;
-        if is_limited {
+        if is_counted {
             self.count_in(&task.spec.queue);
         }
         Some(task)

@@ -39,7 +39,7 @@ impl Store {
         }
     }
 
-    /// Counts a lease of a queue with limits in.
+    /// Counts a lease of a queue in that bounds how many of its tasks run at a time.
     pub(super) fn count_in(&mut self, queue: &QueueName) {
         self.limited.entry(queue.clone()).or_default().live += 1;
     }
@@ -55,9 +55,9 @@ impl Store {
         }
     }
 
-    /// Counts the leases that a queue gave before it had limits.
+    /// Counts the leases that a queue gave before it bounded how many of its tasks run at a time.
     pub(super) fn count_earlier(&mut self, queue: &QueueName) {
-        if self.limits(queue).is_none() {
+        if self.limits(queue).is_none_or(|limits| limits.concurrent().is_none()) {
             return;
         }
         let mut earlier = 0;

@@ -161,8 +161,8 @@ fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u6
                 members.push((id, how));
                 model.insert(id, (LeaseRef { id, token }, how, expires));
             }
-            let terms =
-                Terms { expires, duration: Duration::from_secs(1), session: 1, alone: false };
+            let (duration, queue, paid) = (Duration::from_secs(1), None, false);
+            let terms = Terms { expires, duration, session: 1, alone: false, queue, paid };
             held::give(connection, token, terms, &Members::new(members)).unwrap();
         }
         Step::Extend(which, until) => {
@@ -240,8 +240,8 @@ fn a_row_is_split_beside_one_that_cannot_be_read() {
     let other = Connection::open(folder.file()).unwrap();
     // Only the second row of the token can be read.
     other.execute_batch("UPDATE gae_tasks_lease SET id = id + 1").unwrap();
-    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, tasks \
-                  FROM gae_tasks_lease";
+    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, \
+                  tasks, queue, paid FROM gae_tasks_lease";
     other.execute_batch(spoilt).unwrap();
     let extend = Extend::new(Now::At(at(110)), vec![leased[1].lease], Duration::from_secs(30));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true]);
