@@ -213,7 +213,9 @@ pub struct Leased {
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due, or the limits of a
     /// queue that had tasks due let it give one; `None` if nothing waits for a time. A queue that
-    /// waits for the end of a lease has no time: the backend wakes its workers. While due tasks are left in a queue and route, later ones of the same
+    /// waits for the end of a lease has no time: the backend wakes its workers.
+    ///
+    /// While due tasks are left in a queue and route, later ones of the same
     /// queue and route may not be counted. Zero if more tasks may be due: the payloads filled the
     /// lease, or the backend answers before it looks for more.
     pub next: Option<Duration>,

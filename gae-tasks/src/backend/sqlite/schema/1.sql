@@ -130,8 +130,8 @@ CREATE TABLE gae_tasks_lease (
     alone INTEGER NOT NULL,
     -- 24 bytes for each task: its id, and how it waited, so that a release can restore this.
     tasks BLOB NOT NULL,
-    -- The queue of the tasks, if it bounds how many of them run at a time: its place in the order of
-    -- turns.
+    -- The queue of the tasks, if it bounds how many of them run at a time: its place in the order
+    -- of turns.
     queue INTEGER,
     -- Whether each lease took a token of its queue's bucket, which a release gives back.
     paid INTEGER NOT NULL
