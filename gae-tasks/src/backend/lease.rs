@@ -209,7 +209,8 @@ pub trait ReadsRoutes: fmt::Debug + Send + Sync {
 pub struct Leased {
     /// The leased tasks: suspects, then marked tasks, both by schedule time, then by id; then clear
     /// tasks, by the turns of their queues. Among tasks of one standing, and in the turn of a
-    /// queue, those come first that only other readers refused: they had their turn before.
+    /// queue, those come first that only other readers refused, as they had their turn before, and
+    /// those that were made due by hand.
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due, or the limits of a
     /// queue that had tasks due let it give one; `None` if nothing waits for a time. A queue that

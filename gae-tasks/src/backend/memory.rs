@@ -14,9 +14,9 @@ use tokio::sync::watch;
 
 use self::store::{Store, Stored};
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled, Sweep, Swept,
-    TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, DeleteQueue, Enqueue, Extend, Lease,
+    LeaseRef, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
+    Settled, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -40,12 +40,15 @@ use crate::time::{Now, Timestamp};
 pub struct Memory {
     store: Mutex<Store>,
     wakeups: watch::Sender<u64>,
+    /// Changes whenever the cancellation of a leased task was requested.
+    cancels: watch::Sender<u64>,
 }
 
 impl Memory {
     /// Creates a backend without tasks.
     pub fn new() -> Self {
-        Self { store: Mutex::default(), wakeups: watch::Sender::new(0) }
+        let (wakeups, cancels) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { store: Mutex::default(), wakeups, cancels }
     }
 
     /// Runs `work` on the store; the returned future is ready at once.
@@ -159,6 +162,13 @@ impl Backend for Memory {
         Box::pin(std::future::ready(answer))
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        let now = moment(request.now);
+        let answer = self.answer(|store| store.cancel(request.id, now));
+        self.cancels.send_modify(|count| *count += 1);
+        answer
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let now = moment(request.now);
         let answer = self.lock().replay(request.id, now);
@@ -257,6 +267,14 @@ impl Pull for Memory {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.wakeups.subscribe()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.answer(|store| store.cancelled())
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.cancels.subscribe()
     }
 }
 

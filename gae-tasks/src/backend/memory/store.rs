@@ -15,8 +15,8 @@ use crate::backend::lifecycle::{self, Facts, Holder};
 use crate::backend::readers::KnownReaders;
 use crate::backend::record::error_text;
 use crate::backend::{
-    Bury, DeleteQueue, HeldLease, LeaseRef, LeaseToken, MAX_ERRORS, NewTask, Purged, QueueRecord,
-    RouteStats, Sample, Sampled, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
+    Bury, Cancelled, DeleteQueue, HeldLease, LeaseRef, LeaseToken, MAX_ERRORS, NewTask, Purged,
+    QueueRecord, RouteStats, Sample, Sampled, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -59,6 +59,8 @@ pub(super) struct Stored {
 struct Held {
     token: LeaseToken,
     alone: bool,
+    /// Whether the cancellation of the task was requested.
+    cancelled: bool,
     expires: Timestamp,
     duration: Duration,
     /// Whether the lease counts for the limit of its queue.
@@ -201,6 +203,31 @@ impl Store {
         Some(stored)
     }
 
+    /// Cancels a task: one that waits is removed.
+    pub(super) fn cancel(&mut self, id: TaskId, now: Timestamp) -> Cancelled {
+        let Some(stored) = self.tasks.get_mut(&id) else { return Cancelled::Gone };
+        match (stored.state(), &mut stored.lease) {
+            (TaskState::Dead, _) => Cancelled::Gone,
+            (_, Some(held)) => {
+                held.cancelled = true;
+                Cancelled::Requested
+            }
+            (_, None) => {
+                self.remove(id, now);
+                Cancelled::Removed
+            }
+        }
+    }
+
+    /// Returns the leases of tasks whose cancellation was requested.
+    pub(super) fn cancelled(&self) -> Vec<LeaseRef> {
+        let lease = |stored: &Stored| {
+            let held = stored.lease.as_ref().filter(|held| held.cancelled)?;
+            Some(LeaseRef::new(stored.task.spec.id, held.token))
+        };
+        self.tasks.values().filter_map(lease).collect()
+    }
+
     pub(super) fn purge(&mut self, queue: &QueueName, now: Timestamp) -> Purged {
         let is_meant = |stored: &&Stored| {
             stored.task.spec.queue == *queue && stored.state() != TaskState::Dead
@@ -331,7 +358,8 @@ impl Stored {
     }
 
     fn lane(&self) -> Lane {
-        (self.task.spec.route(), self.task.spec.version(), self.facts.refusers)
+        let Facts { refusers, forced, .. } = self.facts;
+        (self.task.spec.route(), self.task.spec.version(), refusers, forced)
     }
 
     /// Whether a newer version of this crate stored the task.

@@ -75,16 +75,18 @@ pub(super) async fn stored(
     rows.iter().map(|row| Ok(id(row.try_get(0)?))).collect()
 }
 
-/// Ends those of these leases that are held, and returns them.
+/// Ends those of these leases that are held, and returns them, each with whether its task was
+/// cancelled.
 pub(super) async fn end_leases(
     database: &Database,
     connection: &mut PgConnection,
     leases: &[LeaseRef],
-) -> Result<HashSet<LeaseRef>, Fault> {
+) -> Result<HashMap<LeaseRef, bool>, Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[]) AS \
                        n(task, token) WHERE l.task = n.task AND l.token = n.token RETURNING \
-                       l.task, l.token";
-    among(database, connection, END, leases).await
+                       l.task, l.token, coalesce(l.cancelled, false)";
+    let rows = among(database, connection, END, leases).await?;
+    rows.iter().map(|row| Ok((lease(row)?, row.try_get(2)?))).collect()
 }
 
 /// Returns those of these leases that are held.
@@ -98,24 +100,26 @@ pub(super) async fn held(
     if leases.is_empty() {
         return Ok(HashSet::new());
     }
-    among(database, connection, HELD, leases).await
+    among(database, connection, HELD, leases).await?.iter().map(lease).collect()
 }
 
-/// Returns those of these leases that the statement `text` returns.
+/// Returns what the statement `text` returns of these leases.
 async fn among(
     database: &Database,
     connection: &mut PgConnection,
     text: &'static str,
     leases: &[LeaseRef],
-) -> Result<HashSet<LeaseRef>, Fault> {
+) -> Result<Vec<PgRow>, Fault> {
     let query = database
         .query(text)
         .bind(leases.iter().map(|lease| uuid(lease.id)).collect::<Vec<_>>())
         .bind(leases.iter().map(|lease| lease.token.to_bits()).collect::<Vec<_>>());
-    let lease = |row: &PgRow| {
-        Ok(LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?)))
-    };
-    query.fetch_all(connection).await?.iter().map(lease).collect()
+    Ok(query.fetch_all(connection).await?)
+}
+
+/// Reads a lease: task and token are the first columns.
+fn lease(row: &PgRow) -> Result<LeaseRef, Fault> {
+    Ok(LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?)))
 }
 
 /// A task after a change.
@@ -132,11 +136,12 @@ enum How {
     To,
 }
 
-/// The readers that refused a task, for which there is no known lane yet.
+/// What sets a task apart from others of `lane`, for which there is no known lane yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoLane {
     pub(super) lane: i64,
     pub(super) refusers: Refusers,
+    pub(super) forced: bool,
 }
 
 impl Changed {
@@ -156,10 +161,12 @@ impl Changed {
             Change::Over => How::Over,
             Change::Back => How::Back,
             Change::To { facts, error } => {
-                let no_lane = NoLane { lane: task.lane, refusers: facts.refusers };
-                task.lane = catalogue.lane_refused_by(task.lane, facts.refusers).ok_or(no_lane)?;
+                let Facts { refusers, forced, .. } = facts;
+                let no_lane = NoLane { lane: task.lane, refusers, forced };
+                let like = catalogue.known_lane_like(task.lane, refusers, forced);
+                task.lane = like.ok_or(no_lane)?;
                 task.facts = facts;
-                let _: Option<()> = error.map(|error| task.keep_error(error, now));
+                let _: Option<()> = error.map(|error| task.keep_error(&error, now));
                 How::To
             }
         };

@@ -18,7 +18,8 @@ pub(super) struct Source {
     pub(super) lane: Arc<Lane>,
     pub(super) rank: i16,
     pub(super) is_timed: bool,
-    /// Whether the worker may have the tasks whatever they wait for: other readers refused them.
+    /// Whether the worker may have the tasks whatever they wait for: other readers refused them, or
+    /// they were made due by hand.
     pub(super) is_open: bool,
     /// No due task is before this one.
     pub(super) first: (Timestamp, Uuid),
@@ -121,7 +122,7 @@ fn readable(
     }
     match catalogue.reader(&request.routes, &lane.key.route) {
         Ok(reader) => {
-            let is_open = lane.key.refusers.are_others_than(reader?);
+            let is_open = lane.key.refusers.let_at_once(reader?, lane.key.forced);
             Some((lane, is_open))
         }
         Err(question) => {
@@ -133,6 +134,6 @@ fn readable(
 
 /// Whether a lease may take from a lane, if the worker can read it.
 pub(super) fn is_meant(catalogue: &Catalogue, request: &Lease, lane: &Lane) -> bool {
-    let queue = &lane.key.queue;
-    !lane.key.is_newer() && request.queues.contains(queue) && !catalogue.waits(queue)
+    let key = &lane.key;
+    !key.is_newer() && request.queues.contains(&key.queue) && !catalogue.waits(key)
 }

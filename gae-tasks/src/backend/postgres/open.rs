@@ -56,6 +56,7 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
         guesses: Guesses::default(),
         strays: Strays::default(),
         wakeups,
+        cancels: watch::Sender::new(0),
         news,
         presence,
         callers: Callers::new(target.max_connections),

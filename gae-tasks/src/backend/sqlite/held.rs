@@ -19,15 +19,18 @@ pub(super) const MOST: usize = 160;
 /// is split at most once for each of its tasks.
 const ROWS: i64 = 256;
 
-pub(super) const ROW: &str = "SELECT id, expires, duration, session, alone, tasks, queue, paid \
-                              FROM gae_tasks_lease WHERE id = ?1";
+pub(super) const ROW: &str = "SELECT id, expires, duration, session, alone, tasks, cancelled, \
+                              queue, paid FROM gae_tasks_lease WHERE id = ?1";
 
 /// Selects all rows of a token; for leases that are not in the first row.
-pub(super) const OF_TOKEN: &str = "SELECT id, expires, duration, session, alone, tasks, queue, \
-                                   paid FROM gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
+pub(super) const OF_TOKEN: &str = "SELECT id, expires, duration, session, alone, tasks, cancelled, \
+                                   queue, paid FROM gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
 
-pub(super) const ALL: &str =
-    "SELECT id, expires, duration, session, alone, tasks, queue, paid FROM gae_tasks_lease";
+pub(super) const ALL: &str = "SELECT id, expires, duration, session, alone, tasks, cancelled, \
+                              queue, paid FROM gae_tasks_lease";
+
+/// Selects the tasks that were cancelled: each has a row of its own.
+pub(super) const CANCELLED: &str = "SELECT id, tasks FROM gae_tasks_lease WHERE cancelled <> 0";
 
 /// How a leased task waited before: whether timed, and since when in a pause.
 pub(super) type Waited = (bool, Option<Timestamp>);
@@ -45,6 +48,8 @@ pub(super) struct Terms {
     pub(super) session: i64,
     /// Whether the only task of the row is a suspect that no other suspect may run beside.
     pub(super) alone: bool,
+    /// Whether the cancellation of the only task of the row was requested.
+    pub(super) cancelled: bool,
     /// The queue of all tasks of the row, if it bounds how many of its tasks run at a time: its
     /// place in the order of turns.
     pub(super) queue: Option<i64>,
@@ -159,15 +164,14 @@ pub(super) fn give(
 fn write(connection: &Connection, id: i64, terms: Terms, tasks: &Members) -> Result<(), Fault> {
     // The queue of a row, and whether its leases took tokens, never change here.
     const WRITE: &str = "INSERT INTO gae_tasks_lease (id, expires, duration, session, alone, \
-                         tasks, queue, paid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT \
-                         (id) DO UPDATE SET expires = excluded.expires, duration = \
+                         cancelled, tasks, queue, paid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
+                         ?9) ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, duration = \
                          excluded.duration, session = excluded.session, alone = excluded.alone, \
-                         tasks = excluded.tasks";
-    let Terms { expires, duration, session, alone, queue, paid } = terms;
+                         cancelled = excluded.cancelled, tasks = excluded.tasks";
+    let Terms { expires, duration, session, alone, cancelled, queue, paid } = terms;
     let (expires, duration) = (expires.as_micros(), crate::time::micros(duration));
-    connection
-        .prepare_cached(WRITE)?
-        .execute(params![id, expires, duration, session, alone, tasks.0, queue, paid])?;
+    let values = params![id, expires, duration, session, alone, cancelled, tasks.0, queue, paid];
+    connection.prepare_cached(WRITE)?.execute(values)?;
     Ok(())
 }
 
@@ -187,8 +191,9 @@ impl Batch {
         let expires = Timestamp::from_micros(row.get(1).ok()?);
         let duration = Duration::from_micros(row.get::<_, i64>(2).ok()?.max(0).unsigned_abs());
         let (session, alone) = (row.get(3).ok()?, row.get(4).ok()?);
-        let (queue, paid) = (row.get(6).unwrap_or_default(), row.get(7).unwrap_or_default());
-        let terms = Terms { expires, duration, session, alone, queue, paid };
+        let (queue, paid) = (row.get(7).unwrap_or_default(), row.get(8).unwrap_or_default());
+        let cancelled = row.get(6).ok()?;
+        let terms = Terms { expires, duration, session, alone, cancelled, queue, paid };
         Some((row.get(0).ok()?, Self { terms, tasks, is_changed: false }))
     }
 
@@ -283,6 +288,26 @@ impl<'a> Held<'a> {
 
     /// Ends the lease of a task, whoever holds it.
     pub(super) fn end_of(&mut self, id: TaskId) -> Result<(), Fault> {
+        let row = self.take_row_of(id)?;
+        if let Some(batch) = row.and_then(|row| self.batches.get_mut(&row)) {
+            self.has_freed |= batch.end(id);
+        }
+        Ok(())
+    }
+
+    /// Records that the cancellation of a leased task was requested; returns whether the task is
+    /// leased. It is looked up at most once.
+    pub(super) fn cancel(&mut self, id: TaskId) -> Result<bool, Fault> {
+        let Some(row) = self.take_row_of(id)? else { return Ok(false) };
+        let row = self.split(row, &[id])?;
+        if let Some(batch) = self.batches.get_mut(&row) {
+            (batch.terms.cancelled, batch.is_changed) = (true, true);
+        }
+        Ok(true)
+    }
+
+    /// Returns the row of a task, whoever holds its lease, and forgets where it is.
+    fn take_row_of(&mut self, id: TaskId) -> Result<Option<i64>, Fault> {
         if self.rows.is_none() {
             self.keep(all(self.connection)?);
             let of_row = |(row, batch): (&i64, &Batch)| {
@@ -290,11 +315,7 @@ impl<'a> Held<'a> {
             };
             self.rows = Some(self.batches.iter().flat_map(of_row).collect());
         }
-        let row = self.rows.as_mut().and_then(|rows| rows.remove(&id));
-        if let Some(batch) = row.and_then(|row| self.batches.get_mut(&row)) {
-            self.has_freed |= batch.end(id);
-        }
-        Ok(())
+        Ok(self.rows.as_mut().and_then(|rows| rows.remove(&id)))
     }
 
     /// Extends leases; returns for each whether it is held.
@@ -407,6 +428,20 @@ pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, F
         leases.extend(tasks.iter().map(|task| (held(task), terms.session)));
     }
     leases.sort_unstable_by_key(|(held, _): &(HeldLease, i64)| held.lease.id);
+    Ok(leases)
+}
+
+/// Returns the leases of tasks whose cancellation was requested.
+pub(super) fn cancelled(connection: &Connection) -> Result<Vec<LeaseRef>, Fault> {
+    let mut statement = connection.prepare_cached(CANCELLED)?;
+    let mut rows = statement.query([])?;
+    let mut leases = Vec::new();
+    while let Some(row) = rows.next()? {
+        let ValueRef::Blob(tasks) = row.get_ref(1)? else { continue };
+        let (row, tasks) = (row.get::<_, i64>(0)?, Members::read(tasks).unwrap_or_default());
+        let token = LeaseToken::from_bits(row - row % ROWS);
+        leases.extend(tasks.iter().map(|(id, _)| LeaseRef { id, token }));
+    }
     Ok(leases)
 }
 

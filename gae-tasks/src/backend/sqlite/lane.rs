@@ -10,8 +10,8 @@ use crate::queue::{QueueName, RateLimits};
 use crate::task::Route;
 use crate::version;
 
-/// A queue together with a route, a version and the readers that refused, interned as one number,
-/// so that tasks that a worker cannot run cost its leases nothing.
+/// A queue together with a route, a version, the readers that refused and whether made due by hand,
+/// interned as one number, so that tasks that a worker cannot run cost its leases nothing.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,
@@ -23,6 +23,8 @@ pub(super) struct Lane {
     pub(super) turn: i64,
     /// The readers that refused the lane's tasks.
     pub(super) refusers: Refusers,
+    /// Whether the lane's tasks were made due by hand.
+    pub(super) forced: bool,
 }
 
 impl Lane {
@@ -49,7 +51,7 @@ pub(super) struct Runnable {
 pub(super) struct RunnableLane {
     lane: Arc<Lane>,
     /// Whether the worker may have the lane's tasks at once, whatever they wait for: other readers
-    /// refused them.
+    /// refused them, or they were made due by hand.
     pub(super) is_open: bool,
     /// The limits of the queue, if it has any.
     pub(super) limits: Option<RateLimits>,
@@ -98,7 +100,8 @@ impl Runnable {
 impl RunnableLane {
     /// Creates the lane of a worker with this reader, whose queue may have limits.
     pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId, limits: Option<RateLimits>) -> Self {
-        Self { lane: Arc::clone(lane), is_open: lane.refusers.are_others_than(reader), limits }
+        let is_open = lane.refusers.let_at_once(reader, lane.forced);
+        Self { lane: Arc::clone(lane), is_open, limits }
     }
 }
 

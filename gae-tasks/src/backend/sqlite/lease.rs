@@ -192,8 +192,8 @@ impl Lease {
             }
             let is_bounded = catch.haul.gate(&spec.queue).is_some_and(Gate::is_bounded);
             let queue = if is_bounded { catalogue.turn_of(&spec.queue) } else { None };
-            let (alone, paid) = (*alone, *paid);
-            let terms = Terms { expires, duration, session, alone, queue, paid };
+            let (alone, paid, cancelled) = (*alone, *paid, false);
+            let terms = Terms { expires, duration, session, alone, cancelled, queue, paid };
             held::give(connection, lease.token, terms, &Members::new(tasks))?;
         }
         Ok(())

@@ -46,8 +46,8 @@ pub(super) struct Catch<'a> {
     pub(super) reader: TaskRows<'a>,
 }
 
-/// Takes up to `limit` due tasks out of the order, those first that other readers refused, then
-/// those that have been due longest; returns whether there may be more.
+/// Takes up to `limit` due tasks out of the order, those of open lanes first, then those that have
+/// been due longest; returns whether there may be more.
 pub(super) fn take(
     merge: &mut Merge<'_>,
     limit: usize,
@@ -74,8 +74,8 @@ pub(super) fn take(
 /// program updated.
 const PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
-/// Lets a task that cannot be read wait, so that not every lease meets it: in the lane for tasks
-/// that no reader refused, where its pause is for every reader. A task whose row is gone is removed
+/// Lets a task that cannot be read wait, so that not every lease meets it: in the lane for ordinary
+/// tasks, where its pause is for every reader. A task whose row is gone is removed
 /// from the order.
 fn put_off(
     connection: &Connection,
@@ -87,7 +87,7 @@ fn put_off(
     const UNREFUSED: &str = "SELECT coalesce((SELECT other.id FROM gae_tasks_lane own CROSS JOIN \
                              gae_tasks_lane other ON other.queue = own.queue AND other.kind = \
                              own.kind AND other.shape = own.shape AND other.version = own.version \
-                             AND other.refusers = x'' WHERE own.id = ?1), ?1)";
+                             AND other.refusers = x'' AND other.forced = 0 WHERE own.id = ?1), ?1)";
     const PUT_OFF_UNTIL: &str =
         "UPDATE gae_tasks_task SET schedule_time = ?2, lane = ?3 WHERE id = ?1";
     let later = now.plus(PUT_OFF);
@@ -106,7 +106,7 @@ type Key = (i64, TaskId);
 
 /// The place of a lane's first task among those of other lanes: whether the lane is not open, and
 /// the task's place in its lane. The tasks of an open lane come first: they had their turn, and
-/// others refused them. Their times are the ends of pauses, which do not concern the worker.
+/// others refused them, or they were made due by hand. Their times do not concern the worker.
 type Head = (bool, Key);
 
 /// Before any other.

@@ -95,7 +95,7 @@ fn settle(
     let rules = task.rules(connection, catalogue);
     let change = lifecycle::settle(
         task.facts,
-        Ended { verdict, began: *began, backoff: *backoff },
+        Ended { verdict, began: *began, backoff: *backoff, cancelled: terms.cancelled },
         rules.as_ref(),
         now,
     );

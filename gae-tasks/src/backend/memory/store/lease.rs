@@ -53,8 +53,8 @@ impl Store {
         })
     }
 
-    /// Returns the queues of `lease` that are not paused and have waiting tasks that the worker can
-    /// run, in the order of turns.
+    /// Returns the queues of `lease` that have waiting tasks that the worker can run, in the order
+    /// of turns. Of a paused queue, only tasks that were made due by hand are among them.
     ///
     /// # Errors
     /// The routes that the worker must be asked about first.
@@ -62,18 +62,19 @@ impl Store {
         let Self { order, queues, readers, schemas, places, .. } = self;
         let is_paused = |queue: &QueueName| queues.get(queue).is_some_and(|queue| queue.paused);
         let (mut sources, mut questions) = (Vec::new(), Vec::new());
-        for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
+        for queue in order.queues(lease) {
             let mut read = |lane: &Lane| {
-                let (route, _, refusers) = lane;
+                let (route, _, refusers, forced) = lane;
                 let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
                 let Ok(known) = readers.reader(&lease.routes, route, schema);
                 let reader = known.unwrap_or_else(|question| {
                     questions.push(question);
                     None
                 });
-                Some((lane.clone(), refusers.are_others_than(reader?)))
+                Some((lane.clone(), refusers.let_at_once(reader?, *forced)))
             };
-            let lanes = order.lanes(queue).filter_map(&mut read).collect();
+            let meant = order.lanes(queue).filter(|(.., forced)| *forced || !is_paused(queue));
+            let lanes = meant.filter_map(&mut read).collect();
             sources.push(Source { queue: queue.clone(), lanes });
         }
         sources.sort_unstable_by_key(|source| places.get(&source.queue));
@@ -160,9 +161,10 @@ impl Store {
         let alone = request.room.isolates(standing);
         let gate = haul.gate(&stored.task.spec.queue);
         let is_counted = gate.is_some_and(Gate::is_bounded);
-        let is_paid = gate.is_some_and(Gate::has_rate);
-        let expires = now.plus(duration);
-        stored.lease = Some(Held { token, alone, expires, duration, is_counted, is_paid });
+        let is_paid = gate.is_some_and(Gate::has_rate) && !stored.facts.forced;
+        let (cancelled, expires) = (false, now.plus(duration));
+        stored.lease =
+            Some(Held { token, alone, cancelled, expires, duration, is_counted, is_paid });
         let NewTask { spec, payload, .. } = stored.task.clone();
         let mut task =
             LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());

@@ -65,7 +65,10 @@ impl Queues {
         self.queues.get(queue).map_or(Ok(QueueConfig::new()), |queue| queue.config.clone())
     }
 
-    pub(super) fn waits(&self, queue: &QueueName) -> bool {
-        self.queues.get(queue).is_some_and(|queue| queue.paused || queue.config.is_err())
+    /// Whether tasks of the queue wait: its configuration cannot be read, or it is paused and they
+    /// were not `forced` to be due.
+    pub(super) fn waits(&self, queue: &QueueName, forced: bool) -> bool {
+        let waits = |queue: &Queue| queue.config.is_err() || queue.paused && !forced;
+        self.queues.get(queue).is_some_and(waits)
     }
 }

@@ -49,8 +49,9 @@ pub(super) async fn record(
         match record_once(shared, now, settlements, may_be_done).await {
             Ok(recorded) => return Ok(recorded),
             Err(Failed::For(lanes)) if !is_made => {
-                for NoLane { lane, refusers } in lanes {
-                    shared.catalogue.refused_by(&shared.database, lane, refusers).await?;
+                for NoLane { lane, refusers, forced } in lanes {
+                    let (database, catalogue) = (&shared.database, &shared.catalogue);
+                    catalogue.lane_like(database, lane, refusers, forced).await?;
                 }
                 is_made = true;
             }
@@ -92,8 +93,8 @@ struct Found {
     locked: HashSet<TaskId>,
     /// The leases of such tasks that are held.
     kept: HashSet<LeaseRef>,
-    /// The leases that were held, and are over now.
-    held: HashSet<LeaseRef>,
+    /// The leases that were held, and are over now, each with whether its task was cancelled.
+    held: HashMap<LeaseRef, bool>,
     may_be_done: bool,
 }
 
@@ -138,9 +139,9 @@ impl Found {
                 }
                 continue;
             }
-            let task = if self.held.contains(&lease) { self.tasks.remove(&lease.id) } else { None };
-            let Some(task) = task else { continue };
-            match settled(shared, task, settlement, now) {
+            let Some(cancelled) = self.held.get(&lease).copied() else { continue };
+            let Some(task) = self.tasks.remove(&lease.id) else { continue };
+            match settled(shared, task, settlement, cancelled, now) {
                 Ok(one) => {
                     recorded.answers.insert(lease, one.settled());
                     changed.push(one);
@@ -161,11 +162,12 @@ fn settled(
     shared: &Shared,
     task: Task,
     settlement: &Settlement,
+    cancelled: bool,
     now: Timestamp,
 ) -> Result<Changed, NoLane> {
     let Settlement { started: began, backoff, .. } = settlement;
     let verdict = settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict);
-    let ended = Ended { verdict, began: *began, backoff: *backoff };
+    let ended = Ended { verdict, began: *began, backoff: *backoff, cancelled };
     Changed::new(&shared.catalogue, task, now, |facts, rules| {
         lifecycle::settle(facts, ended, rules, now)
     })

@@ -41,7 +41,8 @@ CREATE TABLE gae_tasks_sensitive (
     PRIMARY KEY (kind, path)
 ) WITHOUT ROWID;
 
--- A queue together with a route and a version: what a worker can or cannot lease, as one number.
+-- A queue together with a route, a version, the readers that refused, and whether made due by
+-- hand: what a worker can or cannot lease, as one number.
 -- Like all tables that `in_tx` writes it has no rowid, so that the application's
 -- `last_insert_rowid()` stays what it was.
 CREATE TABLE gae_tasks_lane (
@@ -58,7 +59,10 @@ CREATE TABLE gae_tasks_lane (
     -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending
     -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers BLOB NOT NULL,
-    UNIQUE (queue, kind, shape, version, refusers)
+    -- Whether the tasks were made due by hand, and no attempt was answered since: they are leased
+    -- even while their queue is paused.
+    forced INTEGER NOT NULL,
+    UNIQUE (queue, kind, shape, version, refusers, forced)
 ) WITHOUT ROWID;
 
 CREATE TABLE gae_tasks_task (
@@ -128,6 +132,8 @@ CREATE TABLE gae_tasks_lease (
     session INTEGER NOT NULL,
     -- Whether the only task of the row is a suspect that no other suspect may run beside.
     alone INTEGER NOT NULL,
+    -- Whether the only task of the row was cancelled: it ends with its lease.
+    cancelled INTEGER NOT NULL DEFAULT 0,
     -- 24 bytes for each task: its id, and how it waited, so that a release can restore this.
     tasks BLOB NOT NULL,
     -- The queue of the tasks, if it bounds how many of them run at a time: its place in the order
