@@ -301,6 +301,8 @@ pub struct LeasedTask {
     pub at_once: bool,
     /// Whether the lease took a token of the queue's bucket.
     pub paid: bool,
+    /// Whether the task was made due by hand, and no attempt was answered since.
+    pub forced: bool,
 }
 
 impl LeasedTask {
@@ -327,6 +329,7 @@ impl LeasedTask {
             alone,
             at_once: false,
             paid: false,
+            forced: false,
         }
     }
 }

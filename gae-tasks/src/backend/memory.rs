@@ -1,6 +1,7 @@
 //! The backend in this process's memory: for tests, and the reference that the other backends are
 //! compared with.
 
+mod limited;
 mod order;
 mod store;
 

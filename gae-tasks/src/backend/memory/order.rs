@@ -25,11 +25,20 @@ pub(super) type Place = (bool, Timestamp, TaskId);
 pub(super) type Lane = (Route, u8, Refusers, bool);
 
 /// A queue with those of its lanes that a worker can run.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) queue: QueueName,
     /// The lanes, and for each whether the worker may have its tasks at once, whatever they wait
     /// for: other readers refused them, or they were made due by hand.
     pub(super) lanes: Vec<(Lane, bool)>,
+}
+
+impl Source {
+    /// The queue with those of its lanes whose tasks were made due by hand.
+    pub(super) fn forced(&self) -> Self {
+        let lanes = self.lanes.iter().filter(|((.., forced), _)| *forced).cloned().collect();
+        Self { queue: self.queue.clone(), lanes }
+    }
 }
 
 /// All waiting tasks. Queues and lanes without waiting tasks have no entry.

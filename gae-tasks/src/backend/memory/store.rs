@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::limits::Limited;
+use super::limited::Limited;
 use super::order::{Lane, Order};
 use crate::backend::lifecycle::{self, Facts, Holder};
 use crate::backend::readers::KnownReaders;

@@ -13,7 +13,7 @@ use super::database::{Database, moment};
 use super::error::Fault;
 use super::held::{self, Members, Terms};
 use super::lane::{Runnable, RunnableLane};
-use super::limits::{self, given_at};
+use super::limits::{self, given_at, room_in};
 use super::merge::{Catch, Merge, take};
 use super::ready::{self, Turns};
 use super::task_rows::{Rank, TaskRows};
@@ -73,7 +73,7 @@ impl Lease {
             return Ok(None);
         }
         for standing in Standing::ALL.into_iter().filter(|standing| haul.room(*standing) > 0) {
-            let may_give = |place: usize| haul.room_of(&runnable.lanes()[place].queue) > 0;
+            let may_give = |place: usize| room_in(&haul, &runnable.lanes()[place]) > 0;
             if ready::is_due(connection, runnable, standing, until, may_give)? {
                 return Ok(None);
             }
@@ -138,7 +138,8 @@ fn first(
     haul: &Haul,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
-    ready::first(connection, runnable, &|lane, due| given_at(haul.opens_of(&lane.queue), due, now))
+    let opens = |queue: &QueueName| haul.opens_of(queue);
+    ready::first(connection, runnable, &|lane, due| given_at(lane, opens(&lane.queue), due, now))
 }
 
 /// Whether due tasks of queues with limits wait only for a free runner.
@@ -148,7 +149,7 @@ fn holds_back(
     haul: &Haul,
     until: Timestamp,
 ) -> Result<bool, Fault> {
-    let holds_back = |place: usize| haul.holds_back(&runnable.lanes()[place].queue);
+    let holds_back = |place: usize| limits::holds_back(haul, &runnable.lanes()[place]);
     let mut found = false;
     if haul.gates().next().is_some() {
         for standing in Standing::ALL {
@@ -262,7 +263,7 @@ impl Lease {
         catch: &Catch<'_>,
     ) -> Result<Option<Vec<&'a RunnableLane>>, Fault> {
         while let Some(lanes) = turns.next()? {
-            if lanes.first().is_some_and(|lane| catch.haul.room_of(&lane.queue) > 0) {
+            if lanes.iter().any(|lane| room_in(&catch.haul, lane) > 0) {
                 return Ok(Some(lanes));
             }
         }

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::catalogue::Catalogue;
 use super::error::Fault;
 use super::held::{self, Members};
-use super::lane::{Runnable, RunnableLane};
+use super::lane::{Lane, Runnable, RunnableLane};
 use super::ready;
 use super::task;
 use super::unreadable::Columns;
@@ -29,6 +29,16 @@ pub(super) const LIVE: &str =
 
 const KEEP: &str = "INSERT OR REPLACE INTO gae_tasks_bucket (queue, millionths, at) VALUES (?1, \
                     ?2, ?3)";
+
+/// Returns how many more tasks of a lane a lease may take.
+pub(super) fn room_in(haul: &Haul, lane: &Lane) -> usize {
+    if lane.forced { haul.room_of_forced(&lane.queue) } else { haul.room_of(&lane.queue) }
+}
+
+/// Whether a lane would give another task if another runner was free.
+pub(super) fn holds_back(haul: &Haul, lane: &Lane) -> bool {
+    if lane.forced { haul.holds_back_forced(&lane.queue) } else { haul.holds_back(&lane.queue) }
+}
 
 /// Applies the limits of the queues that have tasks due to a lease. A worker whose queues have no
 /// limits pays nothing.
@@ -177,10 +187,11 @@ pub(super) fn forget(
     Ok(())
 }
 
-/// Returns when a lane gives a task that is due at this time; `None` while its queue waits for the
-/// end of a lease.
-pub(super) fn given_at(opens: Opens, due: i64, now: Timestamp) -> Option<i64> {
+/// Returns when a lane gives a task that is due at this time, if its queue opens then; `None` while
+/// the queue waits for the end of a lease. Tasks that were made due by hand do not wait for it.
+pub(super) fn given_at(lane: &Lane, opens: Opens, due: i64, now: Timestamp) -> Option<i64> {
     match opens {
+        _ if lane.forced => Some(due),
         Opens::Now => Some(due),
         Opens::After(wait) => Some(due.max(now.plus(wait).as_micros())),
         Opens::WhenOneEnds => None,

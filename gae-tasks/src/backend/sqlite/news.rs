@@ -192,7 +192,7 @@ fn first(
         gates = limits::gates(connection, runnable, now, now)?;
     }
     let opens = |queue: &QueueName| gates.get(queue).map_or(Opens::Now, Gate::opens);
-    ready::first(connection, runnable, &|lane, due| given_at(opens(&lane.queue), due, now))
+    ready::first(connection, runnable, &|lane, due| given_at(lane, opens(&lane.queue), due, now))
 }
 
 #[cfg(test)]

@@ -27,8 +27,9 @@ pub(super) struct TaskRows<'a> {
     statement: CachedStatement<'a>,
     /// The token of clear tasks, and for how many more tasks it can be used.
     token: (LeaseToken, usize),
-    /// The queue of the token's tasks, if it has limits: its place in the order of turns.
-    of: Option<i64>,
+    /// The queue of the token's tasks, if it has limits: its place in the order of turns, and
+    /// whether the tasks were made due by hand.
+    of: Option<(i64, bool)>,
 }
 
 impl<'a> TaskRows<'a> {
@@ -47,7 +48,7 @@ impl<'a> TaskRows<'a> {
         if rank.standing != Standing::Clear {
             return LeaseRef { id, token: held::token() };
         }
-        let of = lane.limits.map(|_| lane.turn);
+        let of = lane.limits.map(|_| (lane.turn, lane.forced));
         if self.token.1 == 0 || self.of != of {
             (self.token, self.of) = ((held::token(), held::MOST), of);
         }
@@ -104,5 +105,6 @@ pub(super) fn task(
         // Set when the task is added to the haul.
         at_once: false,
         paid: false,
+        forced: lane.forced,
     })
 }

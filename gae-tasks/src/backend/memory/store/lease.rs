@@ -1,9 +1,10 @@
 //! Leases due tasks, by the turns of their queues.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use super::{Held, Store};
+use super::{Held, Store, Stored};
 use crate::backend::gate::Gate;
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::memory::order::{Lane, Place, Source};
@@ -40,8 +41,10 @@ impl Store {
         }
         self.take_turns(&queues, request, &mut haul, now);
         self.keep_buckets(&haul);
-        let is_left =
-            |source: &Source| haul.holds_back(&source.queue) && self.is_due(source, until);
+        let is_left = |source: &Source| {
+            haul.holds_back(&source.queue) && self.is_due(source, until)
+                || haul.holds_back_forced(&source.queue) && self.is_due(&source.forced(), until)
+        };
         let held_back = queues.iter().any(is_left);
         let next = queues.iter().filter_map(|source| self.order.next(source, until)).min();
         Ok(Leased {
@@ -105,8 +108,10 @@ impl Store {
         let due = |store: &Self, source: &Source, limit| {
             store.order.due(source, Standing::Clear, now.plus(request.ahead), limit)
         };
-        let is_due =
-            |source: &&Source| haul.room_of(&source.queue) > 0 && !due(self, source, 1).is_empty();
+        let is_due = |source: &&Source| {
+            let (meant, most) = given(source, haul);
+            most > 0 && !due(self, &meant, 1).is_empty()
+        };
         let queues: Vec<_> = queues.iter().filter(is_due).collect();
         let length = turn_length(haul.room(Standing::Clear), queues.len());
         let last = request.last_turn.as_ref().and_then(|last| self.places.get(last));
@@ -116,8 +121,9 @@ impl Store {
         let mut line: VecDeque<_> = queues.into();
         line.rotate_left(next);
         while let Some(source) = line.pop_front() {
-            let most = length.min(haul.room(Standing::Clear)).min(haul.room_of(&source.queue));
-            let due = due(self, source, most);
+            let (meant, most) = given(source, haul);
+            let most = most.min(length).min(haul.room(Standing::Clear));
+            let due = due(self, &meant, most);
             if due.len() >= most && most > 0 {
                 line.push_back(source);
             }
@@ -135,11 +141,9 @@ impl Store {
         now: Timestamp,
     ) {
         for (.., id) in due {
+            let may_give = |stored: &Stored| room_beside(stored, haul) > 0;
             if haul.room(standing) > 0
-                && self
-                    .tasks
-                    .get(&id)
-                    .is_some_and(|stored| haul.room_of(&stored.task.spec.queue) > 0)
+                && self.tasks.get(&id).is_some_and(may_give)
                 && let Some(task) = self.take(id, request, haul, now)
             {
                 haul.add(task);
@@ -170,10 +174,25 @@ impl Store {
             LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
         (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
         (task.standing, task.alone) = (standing, alone);
-        task.lost_leases = stored.facts.lost_leases;
+        (task.lost_leases, task.forced) = (stored.facts.lost_leases, stored.facts.forced);
         if is_counted {
             self.count_in(&task.spec.queue);
         }
         Some(task)
+    }
+}
+
+/// Returns how many more tasks of the task's queue may be leased, this one included.
+fn room_beside(stored: &Stored, haul: &Haul) -> usize {
+    let queue = &stored.task.spec.queue;
+    if stored.facts.forced { haul.room_of_forced(queue) } else { haul.room_of(queue) }
+}
+
+/// Returns the lanes of a queue that may give tasks, and how many tasks: all lanes, or if the limits
+/// of the queue forbid that, those whose tasks were made due by hand.
+fn given<'a>(source: &'a Source, haul: &Haul) -> (Cow<'a, Source>, usize) {
+    match haul.room_of(&source.queue) {
+        0 => (Cow::Owned(source.forced()), haul.room_of_forced(&source.queue)),
+        most => (Cow::Borrowed(source), most),
     }
 }

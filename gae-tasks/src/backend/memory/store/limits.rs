@@ -3,17 +3,8 @@
 use super::{Held, Store};
 use crate::backend::gate::{self, Gate};
 use crate::backend::haul::Haul;
-use crate::queue::{Bucket, QueueName, RateLimits};
+use crate::queue::{QueueName, RateLimits};
 use crate::time::Timestamp;
-
-/// What is stored of a queue with limits.
-#[derive(Default)]
-pub(super) struct Limited {
-    /// `None` is a full bucket.
-    bucket: Option<Bucket>,
-    /// The number of leases that count.
-    live: usize,
-}
 
 impl Store {
     /// Returns the limits of a queue, if it has any that dispatching has to respect.
