@@ -166,8 +166,8 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{
-    CallersTransaction, Capabilities, QueueRecord, RouteStats, Stats, TaskError, TaskFilter,
-    TaskRecord, TaskState, UnreadQueue,
+    CallersTransaction, Cancelled, Capabilities, QueueRecord, RouteStats, Stats, TaskError,
+    TaskFilter, TaskRecord, TaskState, UnreadQueue,
 };
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]

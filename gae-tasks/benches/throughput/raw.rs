@@ -35,7 +35,8 @@ impl Raw {
         file.execute_batch(
             "INSERT INTO gae_tasks_version VALUES (1, 0, 0);
              INSERT INTO gae_tasks_queue VALUES ('default', x'00', 0);
-             INSERT INTO gae_tasks_lane VALUES (1, 'default', 'throughput/no_op', 7, 0, 1, x'');",
+             INSERT INTO gae_tasks_lane
+                 VALUES (1, 'default', 'throughput/no_op', 7, 0, 1, x'', 0);",
         )
         .unwrap();
         let raw = Self { file, inserts: SIZES.map(inserts), last: 0 };

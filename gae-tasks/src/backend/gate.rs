@@ -70,6 +70,22 @@ impl Gate {
         self.live = self.live.saturating_add(1);
     }
 
+    /// Records that a task was leased that was made due by hand: it runs beyond the limits, and
+    /// counts for the others.
+    pub(crate) fn force(&mut self) {
+        self.live = self.live.saturating_add(1);
+    }
+
+    /// Whether a lease takes a token.
+    pub(crate) const fn has_rate(&self) -> bool {
+        self.bucket.is_some()
+    }
+
+    /// Whether the leases of the queue must be counted.
+    pub(crate) const fn is_bounded(&self) -> bool {
+        self.limits.concurrent().is_some()
+    }
+
     /// Returns the bucket if it must be stored: tokens were taken, or the clock was set back.
     pub(crate) fn changed_bucket(&self) -> Option<Bucket> {
         self.bucket.filter(|_| self.is_changed)

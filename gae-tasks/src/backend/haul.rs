@@ -54,6 +54,11 @@ impl Haul {
         }
     }
 
+    /// The gate of `queue`, if its limits are [applied](Self::limit).
+    pub(crate) fn gate(&self, queue: &QueueName) -> Option<&Gate> {
+        self.gates.get(queue)
+    }
+
     /// The gates of the queues with limits, after what was taken so far.
     pub(crate) fn gates(&self) -> impl Iterator<Item = (&QueueName, &Gate)> {
         self.gates.iter()
@@ -78,12 +83,31 @@ impl Haul {
         }
     }
 
+    /// Like [`room_of`](Self::room_of), for tasks that were made due by hand: they run beyond the
+    /// limits.
+    pub(crate) fn room_of_forced(&self, queue: &QueueName) -> usize {
+        let is_limited = self.gates.contains_key(queue);
+        let room = if is_limited { self.startable() } else { usize::MAX };
+        if self.room.is_reserved && !is_limited { 0 } else { self.bound_of(queue).min(room) }
+    }
+
     /// Whether `queue` would give another task if another runner was free.
     pub(crate) fn holds_back(&self, queue: &QueueName) -> bool {
         let gives = |gate: &Gate| gate.gives() > 0;
         self.startable() == 0
             && self.bound_of(queue) > 0
             && self.gates.get(queue).is_some_and(gives)
+    }
+
+    /// Returns when `queue` may give another task; at once, if it has no limits.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn opens_of(&self, queue: &QueueName) -> Opens {
+        self.gates.get(queue).map_or(Opens::Now, Gate::opens)
+    }
+
+    /// Like [`holds_back`](Self::holds_back), for tasks that were made due by hand.
+    pub(crate) fn holds_back_forced(&self, queue: &QueueName) -> bool {
+        self.startable() == 0 && self.bound_of(queue) > 0 && self.gates.contains_key(queue)
     }
 
     fn bound_of(&self, queue: &QueueName) -> usize {
@@ -102,8 +126,8 @@ impl Haul {
 
     pub(crate) fn add(&mut self, mut task: LeasedTask) {
         if let Some(gate) = self.gates.get_mut(&task.spec.queue) {
-            gate.give();
-            task.at_once = true;
+            (task.at_once, task.paid) = (true, gate.has_rate() && !task.forced);
+            if task.forced { gate.force() } else { gate.give() }
         }
         self.starting += usize::from(task.at_once || task.standing != Standing::Clear);
         if let Some(bound) = self.bounds.get_mut(&task.spec.queue) {

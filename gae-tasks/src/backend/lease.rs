@@ -209,11 +209,14 @@ pub trait ReadsRoutes: fmt::Debug + Send + Sync {
 pub struct Leased {
     /// The leased tasks: suspects, then marked tasks, both by schedule time, then by id; then clear
     /// tasks, by the turns of their queues. Among tasks of one standing, and in the turn of a
-    /// queue, those come first that only other readers refused: they had their turn before.
+    /// queue, those come first that only other readers refused, as they had their turn before, and
+    /// those that were made due by hand.
     pub tasks: Vec<LeasedTask>,
     /// How long until a further task of these queues and routes becomes due, or the limits of a
     /// queue that had tasks due let it give one; `None` if nothing waits for a time. A queue that
-    /// waits for the end of a lease has no time: the backend wakes its workers. While due tasks are left in a queue and route, later ones of the same
+    /// waits for the end of a lease has no time: the backend wakes its workers.
+    ///
+    /// While due tasks are left in a queue and route, later ones of the same
     /// queue and route may not be counted. Zero if more tasks may be due: the payloads filled the
     /// lease, or the backend answers before it looks for more.
     pub next: Option<Duration>,
@@ -296,6 +299,10 @@ pub struct LeasedTask {
     /// Whether the queue had limits when the task was leased: the task starts at once, before those
     /// that were leased ahead.
     pub at_once: bool,
+    /// Whether the lease took a token of the queue's bucket.
+    pub paid: bool,
+    /// Whether the task was made due by hand, and no attempt was answered since.
+    pub forced: bool,
 }
 
 impl LeasedTask {
@@ -321,6 +328,8 @@ impl LeasedTask {
             retry,
             alone,
             at_once: false,
+            paid: false,
+            forced: false,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The backend in this process's memory: for tests, and the reference that the other backends are
 //! compared with.
 
+mod limited;
 mod order;
 mod store;
 
 use std::fmt;
+use std::mem;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -13,9 +15,9 @@ use tokio::sync::watch;
 
 use self::store::{Store, Stored};
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled, Sweep, Swept,
-    TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, DeleteQueue, Enqueue, Extend, Lease,
+    LeaseRef, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
+    Settled, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -39,18 +41,33 @@ use crate::time::{Now, Timestamp};
 pub struct Memory {
     store: Mutex<Store>,
     wakeups: watch::Sender<u64>,
+    /// Changes whenever the cancellation of a leased task was requested.
+    cancels: watch::Sender<u64>,
 }
 
 impl Memory {
     /// Creates a backend without tasks.
     pub fn new() -> Self {
-        Self { store: Mutex::default(), wakeups: watch::Sender::new(0) }
+        let (wakeups, cancels) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { store: Mutex::default(), wakeups, cancels }
     }
 
     /// Runs `work` on the store; the returned future is ready at once.
     fn answer<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> BackendFuture<'a, T> {
-        let answer = work(&mut self.lock());
-        Box::pin(std::future::ready(Ok(answer)))
+        Box::pin(std::future::ready(Ok(self.change(work))))
+    }
+
+    /// Runs `work` on the store and wakes the workers if a queue with limits may give more tasks
+    /// than before.
+    fn change<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.lock();
+        let done = work(&mut store);
+        let has_opened = mem::take(&mut store.has_opened);
+        drop(store);
+        if has_opened {
+            self.wake();
+        }
+        done
     }
 
     /// Runs `work` on the store and wakes the workers, because a task may have become due.
@@ -146,6 +163,13 @@ impl Backend for Memory {
         Box::pin(std::future::ready(answer))
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        let now = moment(request.now);
+        let answer = self.answer(|store| store.cancel(request.id, now));
+        self.cancels.send_modify(|count| *count += 1);
+        answer
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let now = moment(request.now);
         let answer = self.lock().replay(request.id, now);
@@ -159,7 +183,7 @@ impl Backend for Memory {
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
-        self.answer(|store| store.configure(&queue, |stored| stored.merged(config)))
+        self.answer_and_wake(|store| store.configure(&queue, |stored| stored.merged(config)))
     }
 
     fn raise_retention(&self, queue: QueueName, stated: Retention) -> BackendFuture<'_, ()> {
@@ -182,7 +206,7 @@ impl Backend for Memory {
 
     fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         let now = moment(request.now);
-        let answer = self.lock().delete_queue(&request, now);
+        let answer = self.change(|store| store.delete_queue(&request, now));
         Box::pin(std::future::ready(answer))
     }
 
@@ -226,7 +250,7 @@ impl Pull for Memory {
                 .map(|settlement| store.settle(settlement, now))
                 .collect()
         };
-        let settled = settle(&mut self.lock());
+        let settled = self.change(settle);
         if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
             self.wake();
         }
@@ -235,7 +259,7 @@ impl Pull for Memory {
 
     fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         let now = moment(request.now);
-        let swept = self.lock().sweep(&request, now);
+        let swept = self.change(|store| store.sweep(&request, now));
         if swept.recovered > 0 || swept.shortened > 0 {
             self.wake();
         }
@@ -244,6 +268,14 @@ impl Pull for Memory {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.wakeups.subscribe()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.answer(|store| store.cancelled())
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.cancels.subscribe()
     }
 }
 

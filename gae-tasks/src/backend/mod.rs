@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub(crate) mod accept;
+mod cancel;
 mod capabilities;
 pub(crate) mod gate;
 pub(crate) mod haul;
@@ -43,6 +44,7 @@ pub mod postgres;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
 
+pub use cancel::Cancelled;
 pub use capabilities::Capabilities;
 pub use home::Home;
 #[doc(hidden)]
@@ -147,11 +149,21 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Returns whether the task was stored.
     fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool>;
 
-    /// Makes a waiting task due at once.
+    /// Makes a waiting task due at once: it is dispatched even while its queue is paused, and
+    /// before the other tasks of its queue. If its attempt fails, it is retried like any other
+    /// task.
     ///
     /// # Errors
     /// [`Error::NoSuchTask`] if the task is not stored, is leased or is dead.
     fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()>;
+
+    /// Cancels a task. One that waits is deleted, and its name leaves a tombstone. Of a task that a
+    /// worker has, the request is stored until the lease ends, whoever ends it: if the task is not
+    /// done then, it is a dead letter.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if a queue that calls handlers has sent the task to one.
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled>;
 
     /// Gives a dead letter a new life: due at once, no attempts made, its errors kept.
     ///
@@ -206,7 +218,8 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Returns all queues by name.
     fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>>;
 
-    /// Pauses or resumes a queue: a paused queue accepts tasks, but none is leased.
+    /// Pauses or resumes a queue: a paused queue accepts tasks, but none is leased unless it was
+    /// [made due by hand](Self::run_now).
     ///
     /// # Errors
     /// [`Error::NoSuchQueue`] if the queue does not exist: neither [put](Self::put_queue) nor
@@ -289,6 +302,16 @@ pub trait Pull: Backend {
     /// through this process and, where the backend hears of other processes, through them.
     #[doc(hidden)]
     fn wakeups(&self) -> watch::Receiver<u64>;
+
+    /// Returns the leases, of any worker, whose tasks were [cancelled](Backend::cancel) since they
+    /// were leased. It is asked often, so it is cheap where there are none.
+    #[doc(hidden)]
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>>;
+
+    /// Returns a channel that changes whenever there may be another [such
+    /// lease](Self::cancelled), through this process.
+    #[doc(hidden)]
+    fn cancels(&self) -> watch::Receiver<u64>;
 }
 
 /// The stored schema of payloads of `shape`; `None` as well if the storage cannot be reached.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
-    Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue,
+    Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample,
+    Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -64,6 +64,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         (**self).run_now(request)
+    }
+
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        (**self).cancel(request)
     }
 
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
@@ -143,5 +147,13 @@ impl<B: Pull + ?Sized> Pull for Arc<B> {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         (**self).wakeups()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        (**self).cancelled()
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        (**self).cancels()
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod builder;
+mod cancel;
 mod check_deploy;
 mod current;
 mod defer;
@@ -10,6 +11,7 @@ mod describe;
 mod future;
 mod in_tx;
 mod known_schemas;
+mod left_out;
 #[cfg(feature = "push")]
 mod letters;
 mod list;

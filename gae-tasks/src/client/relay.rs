@@ -270,6 +270,7 @@ impl Relay {
             dispatcher: client.dispatcher(),
             concurrency: self.concurrency.saturating_mul(queues.len()),
             queues: Arc::new(queues),
+            left_out: BTreeSet::new(),
             queue_concurrency: of_each,
             lease: self.terms.lease(),
             poll_interval: self.terms.poll_interval(),

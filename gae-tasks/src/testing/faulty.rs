@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
-    Settled, Settlement, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue,
+    Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample,
+    Sampled, Settle, Settled, Settlement, Surveyed, Sweep, Swept, TaskRecord, TaskRequest,
+    UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -66,6 +67,7 @@ pub enum Operation {
     List,
     Delete,
     RunNow,
+    Cancel,
     Replay,
     Bury,
     Copy,
@@ -82,6 +84,7 @@ pub enum Operation {
     Extend,
     Settle,
     Sweep,
+    Cancelled,
 }
 
 /// How an operation fails or stalls.
@@ -351,6 +354,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::RunNow, move |backend| backend.run_now(request))
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        self.call(Operation::Cancel, move |backend| backend.cancel(request))
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.call(Operation::Replay, move |backend| backend.replay(request))
     }
@@ -429,5 +436,13 @@ impl<B: Pull> Pull for Faulty<B> {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.0.backend.wakeups()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.call(Operation::Cancelled, move |backend| backend.cancelled())
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.0.backend.cancels()
     }
 }

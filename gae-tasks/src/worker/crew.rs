@@ -26,6 +26,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) queues: Arc<BTreeSet<QueueName>>,
+    /// Queues of registered tasks that other workers serve.
+    pub(crate) left_out: BTreeSet<QueueName>,
     pub(crate) concurrency: usize,
     /// The most attempts that may run at the same time, for some queues.
     pub(crate) queue_concurrency: HashMap<QueueName, usize>,

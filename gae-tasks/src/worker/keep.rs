@@ -17,6 +17,12 @@ const LATE: u32 = 10;
 /// How often in a lease this worker asks whether anybody has committed anything.
 const SAMPLES: u32 = 6;
 
+/// How often this worker looks whether tasks that it holds were cancelled by another process.
+const CANCEL_LOOK: Duration = Duration::from_millis(500);
+
+/// How long such a look may take.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The shortest sleep between looks at expiring leases.
 const SHORTEST: Duration = Duration::from_millis(10);
 
@@ -47,6 +53,7 @@ impl Keeper {
                     () = keep(&crew) => {}
                     () = expire(&crew) => {}
                     () = stand_still(&crew) => {}
+                    () = heed_cancels(&crew) => {}
                 }
             });
             // Dropped before the end is signalled; otherwise this thread might drop the backend
@@ -127,6 +134,31 @@ async fn stand_still(crew: &Crew) {
             crew.held.stood_still(asked.saturating_sub(since));
         }
         last = commits.map(|commits| (commits, crew.clock.monotonic()));
+    }
+}
+
+/// Has attempts end whose tasks were cancelled: those that this process cancels, at once. Where no
+/// lease is held, nothing is asked.
+async fn heed_cancels(crew: &Crew) {
+    let mut requested = crew.pull.cancels();
+    loop {
+        tokio::select! {
+            changed = requested.changed() => {
+                if changed.is_err() {
+                    // The backend is gone with its sender.
+                    crew.clock.sleep(CANCEL_LOOK).await;
+                }
+            }
+            () = crew.clock.sleep(CANCEL_LOOK) => {}
+        }
+        if crew.held.is_empty() {
+            continue;
+        }
+        tokio::select! {
+            // The sweep reports storage errors.
+            cancelled = crew.pull.cancelled() => crew.held.cancel(&cancelled.unwrap_or_default()),
+            () = crew.clock.sleep(CANCEL_PATIENCE) => {}
+        }
     }
 }
 

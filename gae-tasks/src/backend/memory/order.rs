@@ -16,19 +16,29 @@ const FIRST: TaskId = TaskId::from_bytes([0; 16]);
 const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
 
 /// The place of a due task among those of several lanes: whether its lane is not open, when it is
-/// due, and its id. Tasks that other readers refused come first: they had their turn.
+/// due, and its id. Tasks that other readers refused come first, as they had their turn; so do
+/// those that were made due by hand.
 pub(super) type Place = (bool, Timestamp, TaskId);
 
-/// What a program must be able to run (route), the version it must know, and the readers that
-/// refused the tasks.
-pub(super) type Lane = (Route, u8, Refusers);
+/// What a program must be able to run (route), the version it must know, the readers that refused
+/// the tasks, and whether the tasks were made due by hand.
+pub(super) type Lane = (Route, u8, Refusers, bool);
 
 /// A queue with those of its lanes that a worker can run.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) queue: QueueName,
     /// The lanes, and for each whether the worker may have its tasks at once, whatever they wait
-    /// for: other readers refused them.
+    /// for: other readers refused them, or they were made due by hand.
     pub(super) lanes: Vec<(Lane, bool)>,
+}
+
+impl Source {
+    /// The queue with those of its lanes whose tasks were made due by hand.
+    pub(super) fn forced(&self) -> Self {
+        let lanes = self.lanes.iter().filter(|((.., forced), _)| *forced).cloned().collect();
+        Self { queue: self.queue.clone(), lanes }
+    }
 }
 
 /// All waiting tasks. Queues and lanes without waiting tasks have no entry.
@@ -65,8 +75,8 @@ impl Order {
         self.0.get(queue).into_iter().flat_map(BTreeMap::keys)
     }
 
-    /// Returns the first due tasks of a queue: those that other readers refused, then the others,
-    /// both by schedule time, then by id.
+    /// Returns the first due tasks of a queue: those that the worker may have at once, then the
+    /// others, both by schedule time, then by id.
     pub(super) fn due(
         &self,
         source: &Source,

@@ -35,7 +35,8 @@ pub(super) async fn run_now(
     shared: Arc<Shared>,
     request: TaskRequest,
 ) -> Result<Result<(), Error>, Fault> {
-    let done = locked::replace_facts(&shared, request.id, request.now, lifecycle::run_now).await?;
+    let TaskRequest { id, now, .. } = request;
+    let done = locked::replace_facts(&shared, id, now, true, lifecycle::run_now).await?;
     if done.is_ok() {
         shared.wake();
     }
@@ -47,7 +48,7 @@ pub(super) async fn replay(
     request: TaskRequest,
 ) -> Result<Result<(), Error>, Fault> {
     let replay = |facts, _, now| lifecycle::replay(facts, now);
-    let done = locked::replace_facts(&shared, request.id, request.now, replay).await?;
+    let done = locked::replace_facts(&shared, request.id, request.now, false, replay).await?;
     if done.is_ok() {
         shared.wake();
     }
@@ -55,7 +56,7 @@ pub(super) async fn replay(
 }
 
 /// Returns until when the name of a task of this lane is blocked, if the task ends now.
-async fn tombstone(
+pub(super) async fn tombstone(
     shared: &Shared,
     work: &mut Work,
     lane: i64,

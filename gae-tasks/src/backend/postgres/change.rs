@@ -76,18 +76,30 @@ pub(super) async fn stored(
     rows.iter().map(|row| Ok(id(row.try_get(0)?))).collect()
 }
 
-/// Ends those of these leases that are held, and returns them, with the queue of each that counts
-/// where the queue has limits.
+/// A lease that was held and has ended.
+#[derive(Debug)]
+pub(super) struct EndedLease {
+    /// Whether the task was cancelled.
+    pub(super) cancelled: bool,
+    /// How the lease counted, if its queue has limits.
+    pub(super) counted: Option<Counted>,
+}
+
+/// Ends those of these leases that are held, and returns them.
 pub(super) async fn end_leases(
     database: &Database,
     connection: &mut PgConnection,
     leases: &[LeaseRef],
-) -> Result<HashMap<LeaseRef, Option<Counted>>, Fault> {
+) -> Result<HashMap<LeaseRef, EndedLease>, Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[]) AS \
                        n(task, token) WHERE l.task = n.task AND l.token = n.token RETURNING \
-                       l.task, l.token, l.queue, l.paid";
+                       l.task, l.token, coalesce(l.cancelled, false), l.queue, l.paid";
     let rows = among(database, connection, END, leases).await?;
-    rows.iter().map(|row| Ok((lease(row)?, Counted::read(row, 2)?))).collect()
+    let ended = |row: &PgRow| {
+        let (cancelled, counted) = (row.try_get(2)?, Counted::read(row, 3)?);
+        Ok((lease(row)?, EndedLease { cancelled, counted }))
+    };
+    rows.iter().map(ended).collect()
 }
 
 /// Returns those of these leases that are held.
@@ -118,6 +130,7 @@ async fn among(
     Ok(query.fetch_all(connection).await?)
 }
 
+/// Reads a lease: task and token are the first columns.
 fn lease(row: &PgRow) -> Result<LeaseRef, Fault> {
     Ok(LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?)))
 }
@@ -136,11 +149,12 @@ enum How {
     To,
 }
 
-/// The readers that refused a task, for which there is no known lane yet.
+/// What sets a task apart from others of `lane`, for which there is no known lane yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoLane {
     pub(super) lane: i64,
     pub(super) refusers: Refusers,
+    pub(super) forced: bool,
 }
 
 impl Changed {
@@ -160,10 +174,12 @@ impl Changed {
             Change::Over => How::Over,
             Change::Back => How::Back,
             Change::To { facts, error } => {
-                let no_lane = NoLane { lane: task.lane, refusers: facts.refusers };
-                task.lane = catalogue.lane_refused_by(task.lane, facts.refusers).ok_or(no_lane)?;
+                let Facts { refusers, forced, .. } = facts;
+                let no_lane = NoLane { lane: task.lane, refusers, forced };
+                let like = catalogue.known_lane_like(task.lane, refusers, forced);
+                task.lane = like.ok_or(no_lane)?;
                 task.facts = facts;
-                let _: Option<()> = error.map(|error| task.keep_error(error, now));
+                let _: Option<()> = error.map(|error| task.keep_error(&error, now));
                 How::To
             }
         };

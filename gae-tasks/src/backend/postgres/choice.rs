@@ -19,12 +19,20 @@ pub(super) struct Source {
     pub(super) lane: Arc<Lane>,
     pub(super) rank: i16,
     pub(super) is_timed: bool,
-    /// Whether the worker may have the tasks whatever they wait for: other readers refused them.
+    /// Whether the worker may have the tasks whatever they wait for: other readers refused them, or
+    /// they were made due by hand.
     pub(super) is_open: bool,
     /// The limits of the queue, if it has any.
     pub(super) limits: Option<RateLimits>,
     /// No due task is before this one.
     pub(super) first: (Timestamp, Uuid),
+}
+
+impl Source {
+    /// Whether the tasks were made due by hand, so that they run beyond the limits of their queue.
+    pub(super) fn is_forced(&self) -> bool {
+        self.lane.key.forced
+    }
 }
 
 /// What a worker may take.
@@ -148,7 +156,7 @@ fn readable(
     }
     match catalogue.reader(&request.routes, &lane.key.route) {
         Ok(reader) => {
-            let is_open = lane.key.refusers.are_others_than(reader?);
+            let is_open = lane.key.refusers.let_at_once(reader?, lane.key.forced);
             let limits = catalogue.limits(&lane.key.queue);
             Some(Readable { lane, is_open, limits })
         }
@@ -161,6 +169,6 @@ fn readable(
 
 /// Whether a lease may take from a lane, if the worker can read it.
 pub(super) fn is_meant(catalogue: &Catalogue, request: &Lease, lane: &Lane) -> bool {
-    let queue = &lane.key.queue;
-    !lane.key.is_newer() && request.queues.contains(queue) && !catalogue.waits(queue)
+    let key = &lane.key;
+    !key.is_newer() && request.queues.contains(&key.queue) && !catalogue.waits(key)
 }

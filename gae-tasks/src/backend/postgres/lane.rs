@@ -1,4 +1,5 @@
-//! Lanes: a queue together with a route, a version and the readers that refused, as one number.
+//! Lanes: a queue together with a route, a version, the readers that refused, and whether made due
+//! by hand, as one number.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -11,7 +12,7 @@ use crate::version;
 /// The columns of [`Lane::read`], of the table `l`.
 macro_rules! lane_columns {
     () => {
-        "l.id, l.queue, l.kind, l.shape, l.version, l.turn, l.refusers"
+        "l.id, l.queue, l.kind, l.shape, l.version, l.turn, l.refusers, l.forced"
     };
 }
 pub(super) use lane_columns;
@@ -34,6 +35,8 @@ pub(super) struct LaneKey {
     pub(super) version: u8,
     /// The readers that refused the tasks.
     pub(super) refusers: Refusers,
+    /// Whether the tasks were made due by hand.
+    pub(super) forced: bool,
 }
 
 impl LaneKey {
@@ -44,7 +47,13 @@ impl LaneKey {
             route: spec.route(),
             version: spec.version(),
             refusers: Refusers::NONE,
+            forced: false,
         }
+    }
+
+    /// Whether the tasks are those that these readers refused, and that were `forced` to be due.
+    pub(super) fn is_for(&self, refusers: Refusers, forced: bool) -> bool {
+        self.refusers == refusers && self.forced == forced
     }
 
     /// Whether a newer version of this crate stored the tasks.
@@ -62,7 +71,8 @@ impl Lane {
         let shape = Shape::from_bits(row.try_get::<i64, _>(first + 3).ok()?.cast_unsigned());
         let version = u8::try_from(row.try_get::<i16, _>(first + 4).ok()?).ok()?;
         let refusers = Refusers::from_bytes(row.try_get::<&[u8], _>(first + 6).ok()?)?;
-        let key = LaneKey { queue, route: Route::new(kind, shape), version, refusers };
+        let forced = row.try_get(first + 7).ok()?;
+        let key = LaneKey { queue, route: Route::new(kind, shape), version, refusers, forced };
         let (id, turn) = (row.try_get(first).ok()?, row.try_get(first + 5).ok()?);
         Some(Self { id, key, turn })
     }

@@ -7,6 +7,7 @@ mod batch;
 mod buckets;
 mod bury;
 mod callers;
+mod cancel;
 mod catalogue;
 mod change;
 mod choice;
@@ -75,9 +76,9 @@ use self::shared::Shared;
 use super::home::{Home, Place};
 use super::runtime::Runtime;
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled, Sweep, Swept,
-    TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, DeleteQueue, Enqueue, Extend, Lease,
+    LeaseRef, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle,
+    Settled, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -96,7 +97,8 @@ const THREADS: usize = 2;
 /// once the leases end.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The least time that an extension of leases is given.
+/// The least time that an extension of leases is given, and the time that a look for cancelled
+/// tasks is given, which is soon repeated.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// The result for each task of a request.
@@ -278,6 +280,10 @@ impl Backend for Postgres {
         Box::pin(async { answer.await? })
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        self.repeat(move |shared| cancel::cancel(shared, request))
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let answer = self.repeat(move |shared| admin::replay(shared, request));
         Box::pin(async { answer.await? })
@@ -356,5 +362,13 @@ impl Pull for Postgres {
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.shared.news.listen(self.runtime.handle());
         self.shared.wakeups.subscribe()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.run_within(LEAST, cancel::cancelled)
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.shared.cancels.subscribe()
     }
 }

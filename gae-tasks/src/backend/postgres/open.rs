@@ -60,6 +60,7 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
         waits: Waits::default(),
         vacant: Vacant::default(),
         wakeups,
+        cancels: watch::Sender::new(0),
         news,
         presence,
         callers: Callers::new(target.max_connections),

@@ -27,7 +27,7 @@ macro_rules! record_columns {
 pub(super) use record_columns;
 
 /// How many columns [`lane_columns`](super::lane::lane_columns) has.
-const LANE_COLUMNS: usize = 7;
+const LANE_COLUMNS: usize = 8;
 
 /// Reads a task from the [`record_columns`].
 ///

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) vacant: Vacant,
     /// Changes whenever a task may have become due.
     pub(super) wakeups: watch::Sender<u64>,
+    /// Changes whenever the cancellation of a leased task was requested through this process.
+    pub(super) cancels: watch::Sender<u64>,
     pub(super) news: News,
     /// How this process shows that it lives, and what it has seen of others.
     pub(super) presence: Arc<Presence>,

@@ -36,12 +36,12 @@ pub(super) async fn stats(shared: Arc<Shared>, now: Now) -> Result<Vec<RouteStat
     let mut connection = database.connection().await?;
     let rows = database.query(COUNT).bind(at(now)).fetch_all(&mut *connection).await?;
     if let Some(row) = rows.first() {
-        catalogue.refresh_queues(database, &mut connection, row.try_get(12)?).await?;
+        catalogue.refresh_queues(database, &mut connection, row.try_get(13)?).await?;
     }
     let mut lines: BTreeMap<(QueueName, Route, bool), RouteStats> = BTreeMap::new();
     for row in &rows {
         let Some(lane) = Lane::read(row, 0) else {
-            unreadable::row(database, "lane", row.try_get::<i64, _>(13)?);
+            unreadable::row(database, "lane", row.try_get::<i64, _>(14)?);
             continue;
         };
         let is_newer = lane.key.is_newer() || catalogue.config(&lane.key.queue).is_err();
@@ -57,10 +57,10 @@ pub(super) async fn stats(shared: Arc<Shared>, now: Now) -> Result<Vec<RouteStat
 fn read(row: &PgRow) -> Result<Stats, sqlx::Error> {
     let count = |column| row.try_get::<i64, _>(column).map(|count| count.max(0).unsigned_abs());
     Ok(Stats {
-        scheduled: count(7)?,
-        due: count(8)?,
-        leased: count(9)?,
-        dead: count(10)?,
-        oldest_due: row.try_get::<Option<i64>, _>(11)?.map(Timestamp::from_micros),
+        scheduled: count(8)?,
+        due: count(9)?,
+        leased: count(10)?,
+        dead: count(11)?,
+        oldest_due: row.try_get::<Option<i64>, _>(12)?.map(Timestamp::from_micros),
     })
 }

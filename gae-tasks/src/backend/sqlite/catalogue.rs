@@ -18,10 +18,11 @@ use super::schemas::Schemas;
 use super::sensitive::Sensitive;
 use super::unreadable;
 use crate::backend::NewTask;
+use crate::backend::lifecycle::Facts;
 use crate::backend::readers::KnownReaders;
 use crate::backend::refusers::Refusers;
 use crate::payload::SensitivePaths;
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RateLimits};
 use crate::task::{Kind, Route, Shape, TaskSpec};
 use crate::version::Unread;
 
@@ -31,7 +32,7 @@ pub(super) const PUT_QUEUE: &str =
 
 /// Creates a lane, and returns its number and turn.
 pub(super) const MAKE_LANE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, \
-                                    refusers, turn) SELECT next, ?1, ?2, ?3, ?4, ?5, \
+                                    refusers, forced, turn) SELECT next, ?1, ?2, ?3, ?4, ?5, ?6, \
                                     coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue = \
                                     ?1), next) FROM (SELECT coalesce(max(id), 0) + 1 AS next FROM \
                                     gae_tasks_lane) WHERE true RETURNING id, turn";
@@ -80,6 +81,14 @@ struct Queue {
     paused: bool,
 }
 
+impl Queue {
+    /// The limits that leases have to respect, if there are any.
+    fn limits(&self) -> Option<RateLimits> {
+        let limits = self.config.as_ref().ok()?.limits();
+        limits.limits().then_some(limits)
+    }
+}
+
 impl Catalogue {
     /// Discards everything that was read, as after a transaction that was rolled back.
     pub(super) fn forget(&mut self) {
@@ -124,7 +133,7 @@ impl Catalogue {
 
     /// Reads the lanes after the newest known one: lanes are only ever added.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
-        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers FROM \
+        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers, forced FROM \
                            gae_tasks_lane WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(NEW)?;
         let mut rows = statement.query(params![self.newest])?;
@@ -132,9 +141,10 @@ impl Catalogue {
             let id = row.get(0)?;
             self.newest = self.newest.max(id);
             let refusers = row.get_ref(6)?.as_blob().ok().and_then(Refusers::from_bytes);
-            match names_of_lane(row, 1).zip(row.get(5).ok()).zip(refusers) {
-                Some((((queue, route, version), turn), refusers)) => {
-                    self.know(Lane { id, queue, route, version, turn, refusers })
+            let forced = row.get(7).ok();
+            match names_of_lane(row, 1).zip(row.get(5).ok()).zip(refusers.zip(forced)) {
+                Some((((queue, route, version), turn), (refusers, forced))) => {
+                    self.know(Lane { id, queue, route, version, turn, refusers, forced })
                 }
                 None => unreadable::row(connection, "gae_tasks_lane", id),
             }
@@ -195,13 +205,13 @@ impl Catalogue {
         version: u8,
     ) -> Result<i64, Fault> {
         let TaskSpec { queue, kind, shape, .. } = &task.spec;
-        let known = self.find(queue, kind, *shape, version, Refusers::NONE);
+        let known = self.find(queue, kind, *shape, version, Refusers::NONE, false);
         self.ensure_queue(connection, queue)?;
         match known {
             Some(id) => Ok(id),
             None => {
                 let route = Route::new(kind.clone(), *shape);
-                self.make(connection, queue.clone(), route, version, Refusers::NONE)
+                self.make(connection, queue.clone(), route, version, Refusers::NONE, false)
             }
         }
     }
@@ -213,9 +223,13 @@ impl Catalogue {
         shape: Shape,
         version: u8,
         refusers: Refusers,
+        forced: bool,
     ) -> Option<i64> {
         let is_meant = |lane: &&Arc<Lane>| {
-            lane.route.shape() == shape && lane.version == version && lane.refusers == refusers
+            lane.route.shape() == shape
+                && lane.version == version
+                && lane.refusers == refusers
+                && lane.forced == forced
         };
         Some(self.by_name.get(queue)?.get(kind)?.iter().find(is_meant)?.id)
     }
@@ -228,36 +242,40 @@ impl Catalogue {
         route: Route,
         version: u8,
         refusers: Refusers,
+        forced: bool,
     ) -> Result<i64, Fault> {
-        let shape = route.shape().to_bits().cast_signed();
-        let values =
-            params![queue.as_str(), route.kind().as_str(), shape, version, refusers.to_bytes()];
+        let (kind, shape) = (route.kind().as_str(), route.shape().to_bits().cast_signed());
+        let values = params![queue.as_str(), kind, shape, version, refusers.to_bytes(), forced];
         let (id, turn) = connection
             .prepare_cached(MAKE_LANE)?
             .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        self.know(Lane { id, queue, route, version, turn, refusers });
+        self.know(Lane { id, queue, route, version, turn, refusers, forced });
         Ok(id)
     }
 
-    /// Returns the readers that refused the tasks of a lane; none if its row cannot be read.
-    pub(super) fn refusers(&self, lane: i64) -> Refusers {
-        self.lane(lane).map_or(Refusers::NONE, |lane| lane.refusers)
+    /// Returns the readers that refused the tasks of a lane, and whether the tasks were made due by
+    /// hand; neither if its row cannot be read.
+    pub(super) fn exceptions(&self, lane: i64) -> (Refusers, bool) {
+        self.lane(lane).map_or((Refusers::NONE, false), |lane| (lane.refusers, lane.forced))
     }
 
-    /// Returns the lane for tasks of `lane` that these readers refused, creating the lane if
-    /// missing. A lane whose row cannot be read keeps its tasks.
-    pub(super) fn refused_by(
+    /// Returns the lane for a task of `lane` with these facts, creating the lane if missing. A lane
+    /// whose row cannot be read keeps its tasks.
+    pub(super) fn lane_for(
         &mut self,
         connection: &Connection,
         lane: i64,
-        refusers: Refusers,
+        facts: &Facts,
     ) -> Result<i64, Fault> {
-        let Some(of) = self.lane(lane).filter(|of| of.refusers != refusers).cloned() else {
-            return Ok(lane);
-        };
-        match self.find(&of.queue, of.route.kind(), of.route.shape(), of.version, refusers) {
+        let Facts { refusers, forced, .. } = *facts;
+        let is_another = |of: &&Arc<Lane>| (of.refusers, of.forced) != (refusers, forced);
+        let Some(of) = self.lane(lane).filter(is_another).cloned() else { return Ok(lane) };
+        let (route, version) = (&of.route, of.version);
+        match self.find(&of.queue, route.kind(), route.shape(), version, refusers, forced) {
             Some(id) => Ok(id),
-            None => self.make(connection, of.queue.clone(), of.route.clone(), of.version, refusers),
+            None => {
+                self.make(connection, of.queue.clone(), route.clone(), version, refusers, forced)
+            }
         }
     }
 

@@ -6,12 +6,12 @@ use std::sync::{Arc, Weak};
 
 use crate::backend::refusers::Refusers;
 use crate::backend::{ReaderId, Routes};
-use crate::queue::QueueName;
+use crate::queue::{QueueName, RateLimits};
 use crate::task::Route;
 use crate::version;
 
-/// A queue together with a route, a version and the readers that refused, interned as one number,
-/// so that tasks that a worker cannot run cost its leases nothing.
+/// A queue together with a route, a version, the readers that refused and whether made due by hand,
+/// interned as one number, so that tasks that a worker cannot run cost its leases nothing.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,
@@ -23,6 +23,8 @@ pub(super) struct Lane {
     pub(super) turn: i64,
     /// The readers that refused the lane's tasks.
     pub(super) refusers: Refusers,
+    /// Whether the lane's tasks were made due by hand.
+    pub(super) forced: bool,
 }
 
 impl Lane {
@@ -41,6 +43,7 @@ pub(super) struct Runnable {
     lanes: Vec<RunnableLane>,
     places: HashMap<i64, usize>,
     has_open: bool,
+    has_limits: bool,
 }
 
 /// A lane that a worker can run.
@@ -48,8 +51,10 @@ pub(super) struct Runnable {
 pub(super) struct RunnableLane {
     lane: Arc<Lane>,
     /// Whether the worker may have the lane's tasks at once, whatever they wait for: other readers
-    /// refused them.
+    /// refused them, or they were made due by hand.
     pub(super) is_open: bool,
+    /// The limits of the queue, if it has any.
+    pub(super) limits: Option<RateLimits>,
 }
 
 impl Runnable {
@@ -62,7 +67,9 @@ impl Runnable {
         lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
         let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
         let has_open = lanes.iter().any(|lane| lane.is_open);
-        Self { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places, has_open }
+        let has_limits = lanes.iter().any(|lane| lane.limits.is_some());
+        let (queues, routes) = (Arc::downgrade(queues), routes.clone());
+        Self { queues, routes, lanes, places, has_open, has_limits }
     }
 
     /// Whether this is the list of the worker with these queues and routes.
@@ -79,6 +86,11 @@ impl Runnable {
         self.has_open
     }
 
+    /// Whether one of the lanes' queues has limits.
+    pub(super) const fn has_limits(&self) -> bool {
+        self.has_limits
+    }
+
     /// Returns the place of a lane in the list.
     pub(super) fn place(&self, lane: i64) -> Option<usize> {
         self.places.get(&lane).copied()
@@ -86,9 +98,10 @@ impl Runnable {
 }
 
 impl RunnableLane {
-    /// Creates the lane of a worker with this reader.
-    pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId) -> Self {
-        Self { lane: Arc::clone(lane), is_open: lane.refusers.are_others_than(reader) }
+    /// Creates the lane of a worker with this reader, whose queue may have limits.
+    pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId, limits: Option<RateLimits>) -> Self {
+        let is_open = lane.refusers.let_at_once(reader, lane.forced);
+        Self { lane: Arc::clone(lane), is_open, limits }
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod bury;
 mod call;
+mod cancel;
 mod catalogue;
 mod commits;
 mod committer;
@@ -20,6 +21,7 @@ mod inbox;
 mod lane;
 mod lane_row;
 mod lease;
+mod limits;
 mod listener;
 mod lost;
 mod merge;
@@ -60,6 +62,7 @@ use tokio::sync::watch;
 
 use self::admin::{Delete, PutQueue, RaiseRetention, Replay, RunNow, SetPaused, open_tasks};
 use self::call::Request;
+use self::cancel::Cancel;
 use self::commits::Commits;
 use self::database::moment;
 use self::enqueue::Storing;
@@ -69,9 +72,9 @@ use self::reader::Reader;
 use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend,
-    Lease, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled, Settle, Settled,
-    Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue,
+    Extend, Lease, LeaseRef, Leased, List, Pull, Purged, QueueRecord, RouteStats, Sample, Sampled,
+    Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -136,6 +139,8 @@ pub struct Sqlite {
     commits: Commits,
     writer: Writer,
     wakeups: watch::Sender<u64>,
+    /// Changes whenever the cancellation of a leased task was requested through this process.
+    cancels: watch::Sender<u64>,
 }
 
 impl Sqlite {
@@ -149,11 +154,11 @@ impl Sqlite {
     /// damaged; if its tables were made by a newer version, or another development version, of this
     /// crate; or if this program is linked to an SQLite with the WAL-reset bug.
     pub async fn open(file: impl AsRef<Path>) -> Result<Self, Error> {
-        let wakeups = watch::Sender::new(0);
+        let (wakeups, cancels) = (watch::Sender::new(0), watch::Sender::new(0));
         let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;
         let reader = Reader::start(writer.opened()).await?;
         let commits = Commits::new(writer.opened());
-        Ok(Self { reader, commits, writer, wakeups })
+        Ok(Self { reader, commits, writer, wakeups, cancels })
     }
 
     fn write<R: Request>(&self, request: R) -> BackendFuture<'_, R::Output> {
@@ -223,6 +228,17 @@ impl Backend for Sqlite {
     fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let answer = self.writer.call(RunNow(request));
         Box::pin(async { answer.await? })
+    }
+
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        let answer = self.writer.call(Cancel(request));
+        Box::pin(async {
+            let cancelled = answer.await?;
+            if cancelled == Cancelled::Requested {
+                self.cancels.send_modify(|count| *count += 1);
+            }
+            Ok(cancelled)
+        })
     }
 
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
@@ -323,6 +339,19 @@ impl Pull for Sqlite {
         }
         // In a child the sender's lock may be held for ever, so the child gets its own sender,
         // dropped at once: no wakeup comes.
+        watch::Sender::new(0).subscribe()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        let answer = self.reader.get(held::cancelled);
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        if self.writer.opened().is_by_this_process() {
+            return self.cancels.subscribe();
+        }
+        // As for wakeups.
         watch::Sender::new(0).subscribe()
     }
 }

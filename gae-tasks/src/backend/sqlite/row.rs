@@ -25,8 +25,8 @@ const RECORD: &str = concat!(
                       t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, \
                       t.deadline, t.attributes, t.died, NOT ",
     waits!(),
-    ", t.errors, t.lost_attempts, t.refusals, l.refusers \
-                      FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"
+    ", t.errors, t.lost_attempts, t.refusals, l.refusers, \
+                      l.forced FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"
 );
 
 /// Returns the stored task `id`.
@@ -155,6 +155,7 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
         lost_attempts: row.get(18)?,
         refusals: row.get(19)?,
         refusers: refusers(row.get_ref(20)?),
+        forced: row.get(21).unwrap_or_default(),
         max_attempts: spec.max_attempts,
         died: time(row.get(15)?),
     };

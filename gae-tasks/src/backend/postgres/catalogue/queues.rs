@@ -72,7 +72,10 @@ impl Queues {
         Some(config.limits()).filter(RateLimits::limits)
     }
 
-    pub(super) fn waits(&self, queue: &QueueName) -> bool {
-        self.queues.get(queue).is_some_and(|queue| queue.paused || queue.config.is_err())
+    /// Whether tasks of the queue wait: its configuration cannot be read, or it is paused and they
+    /// were not `forced` to be due.
+    pub(super) fn waits(&self, queue: &QueueName, forced: bool) -> bool {
+        let waits = |queue: &Queue| queue.config.is_err() || queue.paused && !forced;
+        self.queues.get(queue).is_some_and(waits)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::backend::gate::{Gate, Opens};
 use crate::backend::haul::Haul;
 use crate::backend::postgres::buckets::{self, Level, State};
-use crate::backend::postgres::choice::Choice;
+use crate::backend::postgres::choice::{Choice, Source};
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::shared::Shared;
 use crate::backend::postgres::unreadable;
@@ -51,11 +51,6 @@ impl Gates {
         Self { moment, remembers, locked, next: None, is_begun: false, has_made: false }
     }
 
-    /// Whether the lease may take from a queue with limits.
-    pub(super) fn are_open(&self, queue: &QueueName) -> bool {
-        self.locked.contains(queue)
-    }
-
     /// Whether there is a transaction that ends with the locks.
     pub(super) const fn are_begun(&self) -> bool {
         self.is_begun
@@ -64,6 +59,37 @@ impl Gates {
     /// Returns how long until a queue may give tasks, among those that the haul does not know.
     pub(super) const fn next(&self) -> Option<Duration> {
         self.next
+    }
+
+    /// Returns how many more tasks of a source the lease with this haul may take.
+    pub(super) fn room_of(&self, haul: &Haul, source: &Source) -> usize {
+        let queue = &source.lane.key.queue;
+        if source.is_forced() {
+            return haul.room_of_forced(queue);
+        }
+        if is_limited(haul, source) && !self.locked.contains(queue) {
+            return 0;
+        }
+        haul.room_of(queue)
+    }
+
+    /// Returns how many tasks, at most `most`, to ask of these sources of a queue together. A queue
+    /// with limits takes them from the free runners that are left for others.
+    pub(super) fn share(
+        &self,
+        haul: &Haul,
+        sources: &[Source],
+        most: usize,
+        startable: &mut usize,
+    ) -> usize {
+        let Some(first) = sources.first() else { return 0 };
+        if !is_limited(haul, first) {
+            return most.min(self.room_of(haul, first));
+        }
+        let room = sources.iter().map(|source| self.room_of(haul, source)).max();
+        let most = most.min(room.unwrap_or_default()).min(*startable);
+        *startable -= most;
+        most
     }
 
     fn wait(&mut self, left: Duration) {
@@ -121,6 +147,17 @@ impl Gates {
     }
 }
 
+/// Whether a source gives only what the limits of its queue allow.
+fn is_limited(haul: &Haul, source: &Source) -> bool {
+    source.limits.is_some() && haul.obeys_limits()
+}
+
+/// Whether a source would give another task if another runner was free.
+pub(super) fn holds_back(haul: &Haul, source: &Source) -> bool {
+    let queue = &source.lane.key.queue;
+    if source.is_forced() { haul.holds_back_forced(queue) } else { haul.holds_back(queue) }
+}
+
 /// Returns why a gate gives nothing, if it does not.
 fn denial(gate: &Gate) -> Option<Denial> {
     match gate.opens() {
@@ -142,6 +179,7 @@ pub(super) struct Opening<'a> {
 impl Opening<'_> {
     /// Finds queues that may give tasks, as many as there are free runners, and locks their rows.
     pub(super) async fn open(mut self, choice: &Choice) -> Result<(), Fault> {
+        self.look_at_forced(choice).await?;
         let limited = self.limited(choice);
         let most = self.haul.startable().min(self.haul.room(Standing::Clear));
         let mut rest = limited.chunks(most.max(AT_ONCE));
@@ -163,6 +201,24 @@ impl Opening<'_> {
         Ok(())
     }
 
+    /// Looks at the queues with limits that have tasks which were made due by hand. They run beyond
+    /// the limits, so no row is locked, and need a free runner all the same.
+    async fn look_at_forced(&mut self, choice: &Choice) -> Result<(), Fault> {
+        let forced = choice.limited().filter(|(source, _)| source.is_forced());
+        let forced: BTreeMap<_, _> = forced
+            .filter_map(|(source, _)| Some((&source.lane.key.queue, source.limits?)))
+            .collect();
+        if forced.is_empty() {
+            return Ok(());
+        }
+        let forced: Vec<Limited<'_>> = forced.into_iter().collect();
+        for ((queue, limits), state) in forced.iter().zip(self.read(&forced).await?) {
+            let gate = Gate::new(*limits, state.bucket, state.live, state.now);
+            self.haul.limit((*queue).clone(), gate);
+        }
+        Ok(())
+    }
+
     /// Returns the queues with limits that have tasks due and may be asked: first those that have
     /// watched tasks, then by turns.
     fn limited<'c>(&mut self, choice: &'c Choice) -> Vec<Limited<'c>> {
@@ -173,6 +229,7 @@ impl Opening<'_> {
             let (queue, turn) = (&source.lane.key.queue, source.lane.turn);
             let is_bound = self.request.bounds.get(queue) == Some(&0);
             if let Some(limits) = source.limits
+                && !source.is_forced()
                 && !is_bound
                 && seen.insert(queue)
                 && self.gates.asks(self.shared, queue)

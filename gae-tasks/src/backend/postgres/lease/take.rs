@@ -84,10 +84,11 @@ impl<'a> Ask<'a> {
         self.source.limits.filter(|_| request.room.is_watched).map(|_| queue.as_str())
     }
 
-    /// Returns whether each of the leases takes a token, if they count.
+    /// Returns whether each of the leases takes a token, if they count. What was made due by hand
+    /// takes none.
     fn paid(&self, request: &Lease) -> Option<bool> {
         let limits = self.source.limits.filter(|_| request.room.is_watched)?;
-        Some(limits.rate().is_some())
+        Some(limits.rate().is_some() && !self.source.is_forced())
     }
 }
 
@@ -227,6 +228,6 @@ fn leased(
     let mut leased = LeasedTask::new(lease, spec, payload, facts.wait.due());
     (leased.attempts, leased.first_attempt) = (facts.attempts, facts.first_attempt);
     (leased.standing, leased.alone) = (facts.standing(), alone);
-    leased.lost_leases = facts.lost_leases;
+    (leased.lost_leases, leased.forced) = (facts.lost_leases, key.forced);
     leased
 }

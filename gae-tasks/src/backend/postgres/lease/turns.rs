@@ -2,12 +2,13 @@
 //! queues.
 
 use std::collections::VecDeque;
+use std::slice;
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::gates::{Gates, Opening};
+use super::gates::{self, Gates, Opening};
 use super::take::{Ask, Taken, Terms, take};
 use crate::backend::haul::{Haul, MAX_LEASED_BYTES, turn_length};
 use crate::backend::postgres::choice::{Choice, Source};
@@ -96,7 +97,7 @@ impl<'a> Leasing<'a> {
 
     /// Whether tasks of a choice are left only because no more runners are free.
     pub(super) fn holds_back(&self, choice: &Choice) -> bool {
-        choice.limited().any(|(source, _)| self.haul.holds_back(&source.lane.key.queue))
+        choice.limited().any(|(source, _)| gates::holds_back(&self.haul, source))
     }
 
     /// Returns the answer.
@@ -134,30 +135,9 @@ impl<'a> Leasing<'a> {
         Opening { shared, work, request, haul, gates }.open(choice).await
     }
 
-    /// Whether a source gives only what the limits of its queue allow.
-    fn is_limited(&self, source: &Source) -> bool {
-        source.limits.is_some() && self.haul.obeys_limits()
-    }
-
     /// Returns how many more tasks of a source may be taken.
     fn room_of(&self, source: &Source) -> usize {
-        let queue = &source.lane.key.queue;
-        if self.is_limited(source) && !self.gates.are_open(queue) {
-            return 0;
-        }
-        self.haul.room_of(queue)
-    }
-
-    /// Returns how many tasks, at most `most`, to ask of a queue that has this source. A queue with
-    /// limits takes them from the free runners that are left for others.
-    fn share(&self, source: &Source, most: usize, startable: &mut usize) -> usize {
-        let most = most.min(self.room_of(source));
-        if !self.is_limited(source) {
-            return most;
-        }
-        let most = most.min(*startable);
-        *startable -= most;
-        most
+        self.gates.room_of(&self.haul, source)
     }
 
     /// Takes one clear task, where it is guessed to be. Returns whether it was there.
@@ -198,12 +178,14 @@ impl<'a> Leasing<'a> {
         let (total, mut startable) = (self.haul.room(standing), self.haul.startable());
         let mut asks: Vec<Ask<'_>> = Vec::new();
         for source in choice.watched(standing) {
-            let of_queue = asks.iter().find(|ask| ask.source.lane.turn == source.lane.turn);
-            let (queue, most) = match of_queue {
-                Some(ask) => (ask.queue, ask.most),
-                None => (asks.len(), self.share(source, total, &mut startable)),
-            };
+            let source_alone = slice::from_ref(source);
+            let most = self.gates.share(&self.haul, source_alone, total, &mut startable);
+            let of_queue = asks
+                .iter()
+                .find(|ask| ask.source.lane.turn == source.lane.turn)
+                .map(|ask| ask.queue);
             if most > 0 {
+                let queue = of_queue.unwrap_or(asks.len());
                 asks.push(Ask { source, queue, turn: 0, most });
             }
         }
@@ -236,7 +218,7 @@ impl<'a> Leasing<'a> {
             if turns.is_empty() {
                 return Ok(());
             }
-            let asks = asks(choice, &turns);
+            let asks = self.asks(choice, &turns);
             let terms = self.terms(choice.changes, length, room, false);
             let taken = self.ask(connection, &asks, &terms).await?;
             pass.has_asked = true;
@@ -267,7 +249,7 @@ impl<'a> Leasing<'a> {
         let last = self.request.last_turn.as_ref();
         let last = last.and_then(|last| self.shared.catalogue.turn_of(last));
         let may_give =
-            |sources: &Vec<Source>| sources.first().is_some_and(|source| self.room_of(source) > 0);
+            |sources: &Vec<Source>| sources.iter().any(|source| self.room_of(source) > 0);
         let queues = choice.queues.iter().enumerate().filter(|(_, sources)| may_give(sources));
         let mut line: VecDeque<_> = queues.map(|(place, _)| place).collect();
         let next = line.partition_point(|place| {
@@ -291,14 +273,27 @@ impl<'a> Leasing<'a> {
         while asked < room
             && let Some(place) = line.pop_front()
         {
-            let Some(source) = choice.queues[place].first() else { continue };
-            let most = self.share(source, each, &mut startable);
+            let sources = &choice.queues[place];
+            let most = self.gates.share(&self.haul, sources, each, &mut startable);
             if most > 0 {
                 asked += most;
                 turns.push(Turn { place, most });
             }
         }
         turns
+    }
+
+    /// Returns what is asked of each source of the queues whose turn it is.
+    fn asks<'c>(&self, choice: &'c Choice, turns: &[Turn]) -> Vec<Ask<'c>> {
+        let mut asks = Vec::new();
+        for (queue, Turn { place, most }) in turns.iter().enumerate() {
+            for source in &choice.queues[*place] {
+                // The limits of a queue are not those of its tasks that were made due by hand.
+                let most = self.room_of(source).min(*most);
+                asks.push(Ask { source, queue, turn: queue, most });
+            }
+        }
+        asks
     }
 
     fn terms(&self, changes: i64, length: usize, total: usize, alone: bool) -> Terms {
@@ -322,15 +317,6 @@ impl<'a> Leasing<'a> {
             self.haul.add(task);
         }
     }
-}
-
-/// Returns what is asked of each source of the queues whose turn it is.
-fn asks<'c>(choice: &'c Choice, turns: &[Turn]) -> Vec<Ask<'c>> {
-    let of_turn = |(queue, Turn { place, most }): (usize, &Turn)| {
-        let most = *most;
-        choice.queues[*place].iter().map(move |source| Ask { source, queue, turn: queue, most })
-    };
-    turns.iter().enumerate().flat_map(of_turn).collect()
 }
 
 /// Remembers where the tasks that were taken end: `ends` has the end of each ask.

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::backend::lifecycle::{self, Ended};
-use crate::backend::postgres::change::{self, Changed, NoLane};
+use crate::backend::postgres::change::{self, Changed, EndedLease, NoLane};
 use crate::backend::postgres::commit::commit_change;
-use crate::backend::postgres::counted::{Counted, EndedLeases};
+use crate::backend::postgres::counted::EndedLeases;
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::patience::Patience;
 use crate::backend::postgres::shared::Shared;
@@ -52,8 +52,9 @@ pub(super) async fn record(
         match record_once(shared, now, settlements, may_be_done).await {
             Ok(recorded) => return Ok(recorded),
             Err(Failed::For(lanes)) if !is_made => {
-                for NoLane { lane, refusers } in lanes {
-                    shared.catalogue.refused_by(&shared.database, lane, refusers).await?;
+                for NoLane { lane, refusers, forced } in lanes {
+                    let (database, catalogue) = (&shared.database, &shared.catalogue);
+                    catalogue.lane_like(database, lane, refusers, forced).await?;
                 }
                 is_made = true;
             }
@@ -95,8 +96,8 @@ struct Found {
     locked: HashSet<TaskId>,
     /// The leases of such tasks that are held.
     kept: HashSet<LeaseRef>,
-    /// The leases that were held, and are over now, with the queue of each that counted.
-    held: HashMap<LeaseRef, Option<Counted>>,
+    /// The leases that were held, and are over now.
+    held: HashMap<LeaseRef, EndedLease>,
     may_be_done: bool,
 }
 
@@ -136,8 +137,8 @@ impl Found {
                 continue;
             }
             let held = self.held.remove(&lease);
-            if let Some(Some(counted)) = &held {
-                recorded.ended.add(counted.clone(), !verdict(settlement).is_of_an_attempt());
+            if let Some(counted) = held.as_ref().and_then(|ended| ended.counted.clone()) {
+                recorded.ended.add(counted, !verdict(settlement).is_of_an_attempt());
             }
             if !self.tasks.contains_key(&lease.id) {
                 if self.is_over(settlement) {
@@ -145,8 +146,9 @@ impl Found {
                 }
                 continue;
             }
-            let Some(task) = held.and_then(|_| self.tasks.remove(&lease.id)) else { continue };
-            match settled(shared, task, settlement, now) {
+            let Some(ended) = held else { continue };
+            let Some(task) = self.tasks.remove(&lease.id) else { continue };
+            match settled(shared, task, settlement, ended.cancelled, now) {
                 Ok(one) => {
                     recorded.answers.insert(lease, one.settled());
                     changed.push(one);
@@ -167,10 +169,12 @@ fn settled(
     shared: &Shared,
     task: Task,
     settlement: &Settlement,
+    cancelled: bool,
     now: Timestamp,
 ) -> Result<Changed, NoLane> {
     let Settlement { started: began, backoff, .. } = settlement;
-    let ended = Ended { verdict: verdict(settlement), began: *began, backoff: *backoff };
+    let verdict = verdict(settlement);
+    let ended = Ended { verdict, began: *began, backoff: *backoff, cancelled };
     Changed::new(&shared.catalogue, task, now, |facts, rules| {
         lifecycle::settle(facts, ended, rules, now)
     })

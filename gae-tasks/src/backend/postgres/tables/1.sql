@@ -48,8 +48,9 @@ CREATE TABLE gae_tasks.sensitive (
 -- lock, which keeps them unique.
 CREATE INDEX sensitive_kind ON gae_tasks.sensitive USING hash (kind);
 
--- A queue together with a route, a version and the readers that refused: what a worker can or
--- cannot lease, as one number. Lanes are committed before their first task, and never deleted.
+-- A queue together with a route, a version, the readers that refused, and whether made due by
+-- hand: what a worker can or cannot lease, as one number. Lanes are committed before their first
+-- task, and never deleted.
 CREATE TABLE gae_tasks.lane (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     queue text COLLATE "C" NOT NULL,
@@ -63,7 +64,10 @@ CREATE TABLE gae_tasks.lane (
     turn bigint NOT NULL,
     -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending
     -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
-    refusers bytea NOT NULL
+    refusers bytea NOT NULL,
+    -- Whether the tasks were made due by hand, and no attempt was answered since: they are leased
+    -- even while their queue is paused.
+    forced boolean NOT NULL DEFAULT false
 );
 
 -- Rows are added under the same advisory lock.
@@ -120,7 +124,8 @@ CREATE TABLE gae_tasks.waiting (
 -- Pauses that began in the future, because the clock was set back, are looked for here.
 CREATE INDEX task_paused ON gae_tasks.task (since) WHERE since IS NOT NULL;
 
--- A row for each leased task. It is changed only by renewals, until it is deleted.
+-- A row for each leased task. It is changed only by renewals, and if the task is cancelled or its
+-- queue gets limits, until it is deleted.
 CREATE TABLE gae_tasks.lease (
     task uuid PRIMARY KEY,
     token bigint NOT NULL,
@@ -132,17 +137,23 @@ CREATE TABLE gae_tasks.lease (
     -- The number of the process that has the lease, if the process shows by an advisory lock with
     -- this key that it lives.
     holder bigint,
-    -- The queue, if it has limits: what runs there is counted.
+    -- Whether the task was cancelled: it ends with its lease. Null for nearly all.
+    cancelled boolean,
+    -- The queue, if it has limits.
     queue text COLLATE "C",
     -- Whether the lease has taken a token of the queue's bucket.
     paid boolean
 );
 
+-- Holders look here for tasks of theirs that were cancelled.
+CREATE INDEX lease_cancelled ON gae_tasks.lease (task) WHERE cancelled;
+
+-- What runs in queues with limits is counted here.
 CREATE INDEX lease_limited ON gae_tasks.lease (queue) WHERE queue IS NOT NULL;
 
--- The token bucket of each queue that has had limits, in millionths of a token, as of a time.
--- Whoever leases from a queue with limits has locked its row, so that nobody counts beside it. Rows
--- are committed with the configuration of their queue, and never deleted.
+-- The token bucket of each queue with limits, in millionths of a token, as of a time. Whoever leases
+-- from such a queue has locked its row, so that nobody counts beside it. Rows are committed with the
+-- configuration of their queue.
 CREATE TABLE gae_tasks.bucket (
     queue text COLLATE "C" PRIMARY KEY,
     millionths bigint NOT NULL,
