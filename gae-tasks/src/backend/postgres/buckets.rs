@@ -54,16 +54,6 @@ pub(super) async fn read(
     query.fetch_all(connection).await?.iter().map(state).collect()
 }
 
-macro_rules! lock_rows {
-    ($how:literal) => {
-        concat!(
-            "SELECT b.queue FROM gae_tasks.bucket b WHERE b.queue = ANY($1) ORDER BY b.queue FOR \
-             UPDATE",
-            $how
-        )
-    };
-}
-
 /// Locks those rows of these queues that nobody else has locked, in sorted order, until the
 /// transaction ends. Returns their queues.
 pub(super) async fn lock(
@@ -71,18 +61,22 @@ pub(super) async fn lock(
     connection: &mut PgConnection,
     queues: &[&QueueName],
 ) -> Result<HashSet<String>, Fault> {
-    const LOCK: &str = lock_rows!(" SKIP LOCKED");
+    const LOCK: &str = "SELECT b.queue FROM gae_tasks.bucket b WHERE b.queue = ANY($1) ORDER BY \
+                        b.queue FOR UPDATE SKIP LOCKED";
     let rows = database.prepared(LOCK).bind(names(queues)).fetch_all(connection).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-/// Locks the rows of these queues, and waits for those who have locked them.
+/// Locks the rows of these queues, and waits for those who have locked them, but not for long: the
+/// setting is joined, so it is made before.
 pub(super) async fn wait_for(
     database: &Database,
     connection: &mut PgConnection,
     queues: &[&QueueName],
 ) -> Result<(), Fault> {
-    const WAIT: &str = lock_rows!("");
+    const WAIT: &str = "WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', '200ms', \
+                        true)) SELECT b.queue FROM patience CROSS JOIN gae_tasks.bucket b WHERE \
+                        b.queue = ANY($1) ORDER BY b.queue FOR UPDATE OF b";
     database.prepared(WAIT).bind(names(queues)).fetch_all(connection).await?;
     Ok(())
 }

@@ -37,8 +37,9 @@ pub(super) async fn leases_ended(shared: &Arc<Shared>, ended: EndedLeases, now: 
     if returned {
         shared.wake();
     }
+    // A queue that this process does not know with its limits may have got them since.
     let has_places = |queue: &&QueueName| {
-        shared.catalogue.limits(queue).is_some_and(|limits| limits.concurrent().is_some())
+        shared.catalogue.limits(queue).is_none_or(|limits| limits.concurrent().is_some())
     };
     let vacant: Vec<_> = ended.queues().filter(has_places).cloned().collect();
     if vacant.is_empty() {
@@ -60,7 +61,7 @@ async fn give_back(shared: &Shared, ended: &EndedLeases, now: Now) -> Result<boo
         return Ok(false);
     }
     let database = &shared.database;
-    let mut work = database.begin_impatient().await?;
+    let mut work = database.begin().await?;
     let queues: Vec<_> = given.iter().map(|(queue, ..)| *queue).collect();
     buckets::wait_for(database, &mut work, &queues).await?;
     let asked: Vec<_> = queues.iter().map(|queue| (*queue, 0)).collect();

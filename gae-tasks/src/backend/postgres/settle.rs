@@ -4,6 +4,7 @@ mod done;
 mod record;
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,10 +30,10 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(5
 
 pub(super) async fn settle(shared: Arc<Shared>, request: Settle) -> Result<Vec<Settled>, Fault> {
     let mut settling = Settling::new(&request);
-    let may_be_done = settling.record_done(&shared).await?;
-    settling.record(&shared, may_be_done).await?;
-    settling.record_locked(&shared, may_be_done).await?;
-    leases_ended(&shared, std::mem::take(&mut settling.ended), request.now).await;
+    let recorded = settling.record_all(&shared).await;
+    // What has ended has, whatever became of the rest.
+    leases_ended(&shared, mem::take(&mut settling.ended), request.now).await;
+    recorded?;
     let settled = settling.answers();
     if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
         shared.wake();
@@ -62,6 +63,12 @@ impl<'a> Settling<'a> {
         let leases = request.settlements.iter().map(|settlement| settlement.lease).collect();
         let (answers, locked, ended) = (HashMap::new(), Vec::new(), EndedLeases::default());
         Self { now: request.now, settlements, leases, answers, locked, ended }
+    }
+
+    async fn record_all(&mut self, shared: &Shared) -> Result<(), Fault> {
+        let may_be_done = self.record_done(shared).await?;
+        self.record(shared, may_be_done).await?;
+        self.record_locked(shared, may_be_done).await
     }
 
     /// Records tasks that are done and have no name. Returns whether a try may have been carried

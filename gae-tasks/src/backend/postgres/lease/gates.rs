@@ -248,8 +248,8 @@ impl Opening<'_> {
         some: &[Limited<'c>],
         most: usize,
     ) -> Result<Vec<Limited<'c>>, Fault> {
-        let is_likely = |(queue, _): &Limited<'_>| !self.shared.waits.has(queue);
-        if some.len() <= most && some.iter().all(is_likely) {
+        let waits = &self.shared.waits;
+        if some.len() <= most && !some.iter().any(|(queue, _)| waits.has(queue)) {
             return Ok(some.to_vec());
         }
         let mut giving = Vec::new();
