@@ -44,7 +44,7 @@ impl Haul {
 
     /// Whether the limits of queues apply to this lease.
     pub(crate) const fn obeys_limits(&self) -> bool {
-        self.room.is_watched
+        self.room.obeys_limits
     }
 
     /// Applies the limits of a queue that has tasks due; called before any of them is taken.

@@ -67,9 +67,11 @@ pub struct Room {
     /// alone.
     pub in_company: bool,
     /// Whether the lessee runs the tasks, so that one of them may kill it. If not, the standing of
-    /// a task does not matter, no lost lease counts as an attempt, and the limits of queues do not
-    /// apply: whoever runs the tasks has limits of its own.
+    /// a task does not matter, and no lost lease counts as an attempt.
     pub is_watched: bool,
+    /// Whether the limits of queues apply. Not to a relay: whoever runs its tasks has limits of its
+    /// own.
+    pub obeys_limits: bool,
     /// How many runners are free now: from queues with limits no more tasks are leased than there
     /// are free runners, because their leases mean that the tasks start.
     pub startable: usize,
@@ -86,6 +88,7 @@ impl Room {
             suspects: total,
             in_company: false,
             is_watched: true,
+            obeys_limits: true,
             startable: total,
             is_reserved: false,
         }
@@ -93,7 +96,7 @@ impl Room {
 
     /// Creates room for `total` tasks that are not run by whoever leases them.
     pub const fn unwatched(total: usize) -> Self {
-        Self { is_watched: false, ..Self::new(total) }
+        Self { is_watched: false, obeys_limits: false, ..Self::new(total) }
     }
 
     /// Returns how many tasks of `standing` may still be leased after `taken`.
