@@ -11,7 +11,7 @@ use super::error::Fault;
 use crate::queue::{Bucket, QueueName};
 use crate::time::{Now, Timestamp};
 
-/// What is stored of a queue with limits, at a moment.
+/// What is stored of a queue with limits, at a moment: that of all queues that are read together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct State {
     pub(super) now: Timestamp,
@@ -31,12 +31,13 @@ pub(super) async fn read(
     queues: &[(&QueueName, u32)],
 ) -> Result<Vec<State>, Fault> {
     const READ: &str = concat!(
-        "SELECT ",
+        "WITH moment AS MATERIALIZED (SELECT ",
         moment!(),
-        ", b.millionths, b.at, (SELECT count(*) FROM (SELECT FROM gae_tasks.lease l WHERE l.queue \
-         = n.queue LIMIT n.most) c) FROM unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS \
-         n(queue, most, no) LEFT JOIN LATERAL (SELECT b.millionths, b.at FROM gae_tasks.bucket b \
-         WHERE b.queue = n.queue OFFSET 0) b ON true ORDER BY n.no"
+        " AS now) SELECT m.now, b.millionths, b.at, (SELECT count(*) FROM (SELECT FROM \
+         gae_tasks.lease l WHERE l.queue = n.queue LIMIT n.most) c) FROM moment m CROSS JOIN \
+         unnest($2::text[], $3::bigint[]) WITH ORDINALITY AS n(queue, most, no) LEFT JOIN \
+         LATERAL (SELECT b.millionths, b.at FROM gae_tasks.bucket b WHERE b.queue = n.queue \
+         OFFSET 0) b ON true ORDER BY n.no"
     );
     let query = database
         .prepared(READ)

@@ -15,7 +15,7 @@ use crate::backend::postgres::waits::{Denial, Moment};
 use crate::backend::postgres::work::{End, Work};
 use crate::backend::{Lease, Standing};
 use crate::queue::{QueueName, RateLimits};
-use crate::time::Now;
+use crate::time::{Now, Timestamp};
 
 /// How many queues are looked at together, unless there are more free runners.
 const AT_ONCE: usize = 100;
@@ -35,6 +35,8 @@ pub(super) struct Gates {
     remembers: bool,
     /// The queues whose rows are locked.
     locked: HashSet<QueueName>,
+    /// When they were read.
+    read: Option<Timestamp>,
     /// How long until a queue may give tasks, among those that the haul does not know.
     next: Option<Duration>,
     /// Whether the transaction that has the locks was begun for them.
@@ -48,12 +50,19 @@ impl Gates {
     pub(super) fn closed(shared: &Shared, request: &Lease, changes: i64) -> Self {
         let moment = Moment { changes, wakeups: *shared.wakeups.borrow() };
         let (remembers, locked) = (request.now == Now::Storage, HashSet::new());
-        Self { moment, remembers, locked, next: None, is_begun: false, has_made: false }
+        let (read, next, is_begun, has_made) = (None, None, false, false);
+        Self { moment, remembers, locked, read, next, is_begun, has_made }
     }
 
     /// Whether there is a transaction that ends with the locks.
     pub(super) const fn are_begun(&self) -> bool {
         self.is_begun
+    }
+
+    /// Returns the moment of the leases that are given now: what queues with limits may give was
+    /// counted then.
+    pub(super) fn now(&self, request: &Lease) -> Now {
+        self.read.map_or(request.now, Now::At)
     }
 
     /// Returns how long until a queue may give tasks, among those that the haul does not know.
@@ -287,6 +296,7 @@ impl Opening<'_> {
                     self.gates.note(self.shared, queue, Denial::Locked);
                 }
                 bucket => {
+                    self.gates.read = Some(state.now);
                     let gate = Gate::new(*limits, bucket, state.live, state.now);
                     self.haul.limit((*queue).clone(), gate);
                     self.gates.locked.insert((*queue).clone());

@@ -12,7 +12,7 @@ use crate::backend::postgres::task::{TASK_COLUMNS, Task, id, task_columns};
 use crate::backend::postgres::unreadable;
 use crate::backend::{Lease, LeaseRef, LeaseToken, LeasedTask};
 use crate::task::TaskSpec;
-use crate::time::{self, Timestamp};
+use crate::time::{self, Now, Timestamp};
 use crate::version;
 
 /// `found` locks the first due tasks of each source; the tasks of `placed` stand in the order of
@@ -95,6 +95,8 @@ impl<'a> Ask<'a> {
 /// What is asked of all sources together.
 #[derive(Debug)]
 pub(super) struct Terms {
+    /// The moment of the leases.
+    pub(super) now: Now,
     /// The count of changes of queues for which the sources were chosen; nothing is taken if they
     /// have changed since.
     pub(super) changes: i64,
@@ -136,7 +138,7 @@ pub(super) async fn take(
     let sources = || asks.iter().map(|ask| ask.source);
     let query = database
         .prepared(if asks.len() == 1 { TAKE_OF_ONE } else { TAKE })
-        .bind(at(request.now))
+        .bind(at(terms.now))
         .bind(each(|ask| ask.queue))
         .bind(each(|ask| ask.turn))
         .bind(sources().map(|source| source.lane.id).collect::<Vec<_>>())

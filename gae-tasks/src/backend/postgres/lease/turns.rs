@@ -298,8 +298,8 @@ impl<'a> Leasing<'a> {
 
     fn terms(&self, changes: i64, length: usize, total: usize, alone: bool) -> Terms {
         let bytes = MAX_LEASED_BYTES.saturating_sub(self.bytes);
-        let holder = self.shared.presence.holder();
-        Terms { changes, length, total, bytes, alone, holder }
+        let (holder, now) = (self.shared.presence.holder(), self.gates.now(self.request));
+        Terms { now, changes, length, total, bytes, alone, holder }
     }
 
     async fn ask(
