@@ -137,8 +137,8 @@ pub(super) async fn count_leases(
                          WHERE queue = $1), e AS MATERIALIZED (SELECT e.task FROM n CROSS JOIN \
                          gae_tasks.lease e CROSS JOIN LATERAL (SELECT t.lane FROM gae_tasks.task t \
                          WHERE t.id = e.task OFFSET 0) t WHERE e.queue IS NULL AND t.lane = \
-                         ANY(n.lanes) ORDER BY e.task FOR UPDATE OF e) UPDATE gae_tasks.lease l SET \
-                         queue = $1 FROM e WHERE l.task = e.task";
+                         ANY(n.lanes) ORDER BY e.task FOR UPDATE OF e) UPDATE gae_tasks.lease l \
+                         SET queue = $1 FROM e WHERE l.task = e.task";
     database.query(COUNT).bind(queue.as_str()).execute(connection).await?;
     Ok(())
 }

@@ -96,9 +96,10 @@ async fn take_due(
         let isolated = leaves_isolated(request, &look.choice);
         let pass = leasing.take(work, &mut look.choice).await?;
         if pass.has_taken() && asks_again(request) {
+            let held_back = leasing.holds_back(&look.choice);
             found(shared, work, request, leasing, look.choice.changes);
             shared.looks.keep(request, look);
-            return Ok(Ok(Answered { isolated, ..AT_ONCE }));
+            return Ok(Ok(Answered { isolated, held_back, ..AT_ONCE }));
         }
     }
     let (mut scans, mut isolated) = (0, false);
@@ -114,9 +115,10 @@ async fn take_due(
         }
         let pass = leasing.take(work, &mut look.choice).await?;
         if pass.has_taken() && asks_again(request) {
+            let held_back = leasing.holds_back(&look.choice);
             found(shared, work, request, leasing, look.choice.changes);
             shared.looks.keep(request, look);
-            return Ok(Ok(Answered { isolated, ..AT_ONCE }));
+            return Ok(Ok(Answered { isolated, held_back, ..AT_ONCE }));
         }
         if !pass.may_go_on() || scans >= MOST_SCANS {
             let mut answered = answered(request, leasing, &look);

@@ -77,17 +77,16 @@ pub(super) struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// Returns the queue if the leases count because it has limits. A relay runs nothing, so its
-    /// leases do not.
+    /// Returns the queue if the leases count because it has limits. Those of a relay do not.
     fn counted(&self, request: &Lease) -> Option<&'a str> {
         let queue = &self.source.lane.key.queue;
-        self.source.limits.filter(|_| request.room.is_watched).map(|_| queue.as_str())
+        self.source.limits.filter(|_| request.room.obeys_limits).map(|_| queue.as_str())
     }
 
     /// Returns whether each of the leases takes a token, if they count. What was made due by hand
     /// takes none.
     fn paid(&self, request: &Lease) -> Option<bool> {
-        let limits = self.source.limits.filter(|_| request.room.is_watched)?;
+        let limits = self.source.limits.filter(|_| request.room.obeys_limits)?;
         Some(limits.rate().is_some() && !self.source.is_forced())
     }
 }

@@ -77,8 +77,8 @@ async fn recover_all(
     Ok(recovered)
 }
 
-/// Ends those of these leases that are unchanged. Returns their tasks, how each ran, and whether the
-/// lease counted, because its queue has limits.
+/// Ends those of these leases that are unchanged. Returns their tasks, how each ran, and whether
+/// the lease counted, because its queue has limits.
 async fn end(
     database: &Database,
     connection: &mut PgConnection,

@@ -151,9 +151,9 @@ CREATE INDEX lease_cancelled ON gae_tasks.lease (task) WHERE cancelled;
 -- What runs in queues with limits is counted here.
 CREATE INDEX lease_limited ON gae_tasks.lease (queue) WHERE queue IS NOT NULL;
 
--- The token bucket of each queue with limits, in millionths of a token, as of a time. Whoever leases
--- from such a queue has locked its row, so that nobody counts beside it. Rows are committed with the
--- configuration of their queue.
+-- The token bucket of each queue with limits, in millionths of a token, as of a time. Whoever
+-- leases from such a queue has locked its row, so that nobody counts beside it. Rows are committed
+-- with the configuration of their queue.
 CREATE TABLE gae_tasks.bucket (
     queue text COLLATE "C" PRIMARY KEY,
     millionths bigint NOT NULL,
