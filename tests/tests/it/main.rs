@@ -10,6 +10,8 @@ mod deploys;
 mod described;
 mod fuzz;
 mod hardships;
+#[cfg(feature = "sqlite")]
+mod limits;
 mod logs;
 mod macro_outcome;
 mod marks;

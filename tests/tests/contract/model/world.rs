@@ -97,6 +97,8 @@ impl World {
                 starting,
                 suspects,
                 in_company,
+                startable,
+                is_reserved,
                 last_turn,
                 bound,
             } => {
@@ -111,6 +113,7 @@ impl World {
                 });
                 let mut room = Room::new(limit);
                 (room.starting, room.suspects, room.in_company) = (starting, suspects, in_company);
+                (room.startable, room.is_reserved) = (startable, is_reserved);
                 let mut request = Lease::new(self.now(), queues, routes, room, LEASE);
                 request.last_turn = last_turn.map(queue);
                 request.bounds =
@@ -167,7 +170,13 @@ impl World {
                 .collect::<Vec<_>>()
         };
         same("payload", &bytes(&model.tasks), &bytes(&tested.tasks))?;
-        same("lease", &(unmarked(model.tasks), model.next), &(unmarked(tested.tasks), tested.next))
+        let held_back = (model.held_back, tested.held_back);
+        same(
+            "lease",
+            &(unmarked(model.tasks), model.next),
+            &(unmarked(tested.tasks), tested.next),
+        )?;
+        same("rest", &held_back.0, &held_back.1)
     }
 
     /// Takes a worker's step with its own leases or with those of others.
