@@ -108,7 +108,11 @@ pub(super) async fn make(
         moment!(),
         " FROM unnest($2::text[]) AS n(queue) ORDER BY n.queue ON CONFLICT (queue) DO NOTHING"
     );
-    let millionths = if level == Level::Full { i64::MAX } else { 0 };
+    // A bucket that was never looked at has no time: whatever clock comes is after it.
+    let (now, millionths) = match level {
+        Level::Full => (Now::At(Timestamp::from_micros(i64::MIN)), i64::MAX),
+        Level::Empty => (now, 0),
+    };
     let query = database.query(MAKE).bind(at(now)).bind(names(queues)).bind(millionths);
     query.execute(connection).await?;
     Ok(())

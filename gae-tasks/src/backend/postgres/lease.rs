@@ -2,6 +2,7 @@
 
 mod gates;
 mod learn;
+mod pass;
 mod repair;
 mod take;
 mod turns;

@@ -15,7 +15,8 @@ use crate::stage::{Stage, done, end, id, leasing, queue};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Leases from the queue `q` until so many tasks at least were leased, and returns how many tries it took.
+/// Leases from the queue `q` until so many tasks at least were leased. Returns how many tries it
+/// took.
 async fn lease_all(stage: &Stage, tasks: usize) -> usize {
     let (begun, mut leased, mut tries) = (Instant::now(), 0, 0);
     while leased < tasks {

@@ -14,7 +14,7 @@ use crate::backend::postgres::unreadable;
 use crate::backend::postgres::waits::{Denial, Moment};
 use crate::backend::postgres::work::{End, Work};
 use crate::backend::{Lease, Standing};
-use crate::queue::{QueueName, RateLimits};
+use crate::queue::{Bucket, QueueName, RateLimits};
 use crate::time::{Now, Timestamp};
 
 /// How many queues are looked at together, unless there are more free runners.
@@ -22,9 +22,6 @@ const AT_ONCE: usize = 100;
 
 /// How soon to look again where a queue could give more than was asked of it.
 const SOON: Duration = Duration::from_millis(20);
-
-/// A queue with limits that has tasks due.
-type Limited<'a> = (&'a QueueName, RateLimits);
 
 /// The queues with limits from which a lease may take.
 #[derive(Debug)]
@@ -82,23 +79,19 @@ impl Gates {
         haul.room_of(queue)
     }
 
-    /// Returns how many tasks, at most `most`, to ask of these sources of a queue together. A queue
-    /// with limits takes them from the free runners that are left for others.
-    pub(super) fn share(
-        &self,
-        haul: &Haul,
-        sources: &[Source],
-        most: usize,
-        startable: &mut usize,
-    ) -> usize {
-        let Some(first) = sources.first() else { return 0 };
-        if !is_limited(haul, first) {
-            return most.min(self.room_of(haul, first));
+    /// Returns what these sources of a queue may give together.
+    pub(super) fn share(&self, haul: &Haul, sources: &[Source]) -> Share {
+        let Some(first) = sources.first() else { return Share::default() };
+        let queue = &first.lane.key.queue;
+        let is_known = !is_limited(haul, first)
+            || self.locked.contains(queue)
+            || sources.iter().all(Source::is_forced);
+        let room = if is_known { haul.room_of(queue) } else { 0 };
+        let has_forced = || sources.iter().any(Source::is_forced);
+        if room == 0 && has_forced() {
+            return Share { most: haul.room_of_forced(queue), of_forced: true };
         }
-        let room = sources.iter().map(|source| self.room_of(haul, source)).max();
-        let most = most.min(room.unwrap_or_default()).min(*startable);
-        *startable -= most;
-        most
+        Share { most: room, of_forced: false }
     }
 
     fn wait(&mut self, left: Duration) {
@@ -156,8 +149,16 @@ impl Gates {
     }
 }
 
-/// Whether a source gives only what the limits of its queue allow.
-fn is_limited(haul: &Haul, source: &Source) -> bool {
+/// How many tasks a queue may give.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Share {
+    pub(super) most: usize,
+    /// Whether the limits of the queue allow none but those that were made due by hand.
+    pub(super) of_forced: bool,
+}
+
+/// Whether the limits of its queue apply to a source.
+pub(super) fn is_limited(haul: &Haul, source: &Source) -> bool {
     source.limits.is_some() && haul.obeys_limits()
 }
 
@@ -176,6 +177,29 @@ fn denial(gate: &Gate) -> Option<Denial> {
     }
 }
 
+/// A queue with limits that has tasks due.
+#[derive(Debug, Clone, Copy)]
+struct Limited<'c> {
+    queue: &'c QueueName,
+    limits: RateLimits,
+    turn: i64,
+    /// Whether there are tasks to which the limits apply, and watched ones among them.
+    has_plain: bool,
+    has_watched: bool,
+    /// Whether there are tasks that were made due by hand: they run beyond the limits, but need a
+    /// free runner all the same.
+    has_forced: bool,
+}
+
+/// What was found out of queues before their rows are locked.
+#[derive(Debug, Default)]
+struct Found<'c> {
+    /// The queues that may give tasks.
+    giving: Vec<Limited<'c>>,
+    /// The queues whose rows are missing, or count from a time that is still to come.
+    mending: Vec<Limited<'c>>,
+}
+
 /// Opens the gates of the queues with limits that have tasks due.
 pub(super) struct Opening<'a> {
     pub(super) shared: &'a Shared,
@@ -188,42 +212,24 @@ pub(super) struct Opening<'a> {
 impl Opening<'_> {
     /// Finds queues that may give tasks, as many as there are free runners, and locks their rows.
     pub(super) async fn open(mut self, choice: &Choice) -> Result<(), Fault> {
-        self.look_at_forced(choice).await?;
         let limited = self.limited(choice);
         let most = self.haul.startable().min(self.haul.room(Standing::Clear));
         let mut rest = limited.chunks(most.max(AT_ONCE));
         while let Some(some) = rest.next() {
-            let giving = self.giving(some, most).await?;
-            let (asked, left) = giving.split_at(most.min(giving.len()));
+            let Found { mut giving, mending } = self.find(some, most).await?;
+            let left = giving.split_off(most.min(giving.len()));
+            let asked = [&mending[..], &giving[..]].concat();
             if !asked.is_empty() {
-                self.lock(asked).await?;
+                self.lock(&asked).await?;
             }
-            // They wait for a runner, as the answer says, or for the next lease.
-            let is_enough = !left.is_empty() || !self.gates.locked.is_empty();
-            if is_enough && most > 0 && left.len() + rest.len() > 0 {
-                self.gates.wait(SOON);
-            }
-            if is_enough {
+            let has_locked = giving.iter().any(|of| self.gates.locked.contains(of.queue));
+            if !left.is_empty() || has_locked {
+                // The others wait for a runner, as the answer says, or for the next lease.
+                if most > 0 && left.len() + rest.len() > 0 {
+                    self.gates.wait(SOON);
+                }
                 break;
             }
-        }
-        Ok(())
-    }
-
-    /// Looks at the queues with limits that have tasks which were made due by hand. They run beyond
-    /// the limits, so no row is locked, and need a free runner all the same.
-    async fn look_at_forced(&mut self, choice: &Choice) -> Result<(), Fault> {
-        let forced = choice.limited().filter(|(source, _)| source.is_forced());
-        let forced: BTreeMap<_, _> = forced
-            .filter_map(|(source, _)| Some((&source.lane.key.queue, source.limits?)))
-            .collect();
-        if forced.is_empty() {
-            return Ok(());
-        }
-        let forced: Vec<Limited<'_>> = forced.into_iter().collect();
-        for ((queue, limits), state) in forced.iter().zip(self.read(&forced).await?) {
-            let gate = Gate::new(*limits, state.bucket, state.live, state.now);
-            self.haul.limit((*queue).clone(), gate);
         }
         Ok(())
     }
@@ -231,75 +237,79 @@ impl Opening<'_> {
     /// Returns the queues with limits that have tasks due and may be asked: first those that have
     /// watched tasks, then by turns.
     fn limited<'c>(&mut self, choice: &'c Choice) -> Vec<Limited<'c>> {
-        let last = self.request.last_turn.as_ref();
-        let last = last.and_then(|last| self.shared.catalogue.turn_of(last));
-        let (mut places, mut seen) = (BTreeMap::new(), HashSet::new());
+        let mut queues = BTreeMap::new();
         for (source, is_watched) in choice.limited() {
             let (queue, turn) = (&source.lane.key.queue, source.lane.turn);
-            let is_bound = self.request.bounds.get(queue) == Some(&0);
-            if let Some(limits) = source.limits
-                && !source.is_forced()
-                && !is_bound
-                && seen.insert(queue)
-                && self.gates.asks(self.shared, queue)
-            {
-                let is_past = last.is_some_and(|last| turn <= last);
-                places.insert((!is_watched, is_past, turn, queue), limits);
-            }
+            let Some(limits) = source.limits else { continue };
+            let (has_plain, has_watched, has_forced) = (false, false, false);
+            let new = Limited { queue, limits, turn, has_plain, has_watched, has_forced };
+            let of = queues.entry(queue).or_insert(new);
+            of.has_forced |= source.is_forced();
+            of.has_plain |= !source.is_forced();
+            of.has_watched |= is_watched && !source.is_forced();
         }
-        places.into_iter().map(|((.., queue), limits)| (queue, limits)).collect()
+        let asks = |of: &Limited<'_>| of.has_forced || self.gates.asks(self.shared, of.queue);
+        let mut limited: Vec<_> = queues.into_values().filter(asks).collect();
+        let last = self.request.last_turn.as_ref();
+        let last = last.and_then(|last| self.shared.catalogue.turn_of(last));
+        let is_past = |turn| last.is_some_and(|last| turn <= last);
+        limited.sort_by_key(|of| (!of.has_watched, is_past(of.turn), of.turn));
+        limited
     }
 
-    /// Returns those of these queues that may give tasks, as far as can be known before their rows
-    /// are locked.
-    async fn giving<'c>(
-        &mut self,
-        some: &[Limited<'c>],
-        most: usize,
-    ) -> Result<Vec<Limited<'c>>, Fault> {
-        let waits = &self.shared.waits;
-        if some.len() <= most && !some.iter().any(|(queue, _)| waits.has(queue)) {
-            return Ok(some.to_vec());
+    /// Finds out which of these queues may give tasks, as far as that can be known before their
+    /// rows are locked.
+    async fn find<'c>(&mut self, some: &[Limited<'c>], most: usize) -> Result<Found<'c>, Fault> {
+        if some.len() <= most && some.iter().all(|of| self.is_likely(of)) {
+            return Ok(Found { giving: some.to_vec(), mending: Vec::new() });
         }
-        let mut giving = Vec::new();
-        for ((queue, limits), state) in some.iter().zip(self.read(some).await?) {
-            // Rows that are missing are made when the others are locked.
-            let Some(bucket) = state.bucket else {
-                giving.push((*queue, *limits));
-                continue;
-            };
-            let gate = Gate::new(*limits, Some(bucket), state.live, state.now);
-            self.haul.limit((*queue).clone(), gate);
+        let mut found = Found::default();
+        for (of, state) in some.iter().zip(self.read(some).await?) {
+            let bucket = state.bucket.unwrap_or(Bucket::stored(0, state.now));
+            let gate = Gate::new(of.limits, Some(bucket), state.live, state.now);
+            self.haul.limit(of.queue.clone(), gate);
             match denial(&gate) {
-                Some(denial) if gate.changed_bucket().is_none() => {
-                    self.gates.note(self.shared, queue, denial);
+                _ if state.bucket.is_none() || gate.changed_bucket().is_some() => {
+                    found.mending.push(*of);
                 }
-                _ => giving.push((*queue, *limits)),
+                None if self.may_give(of) => found.giving.push(*of),
+                None => {}
+                Some(denial) => self.gates.note(self.shared, of.queue, denial),
             }
         }
-        Ok(giving)
+        Ok(found)
+    }
+
+    /// Whether a queue may give tasks, as far as this process knows.
+    fn is_likely(&self, of: &Limited<'_>) -> bool {
+        self.may_give(of) && !self.shared.waits.has(of.queue)
+    }
+
+    /// Whether this lease may take from a queue, if its gate is open.
+    fn may_give(&self, of: &Limited<'_>) -> bool {
+        of.has_plain && self.request.bounds.get(of.queue) != Some(&0)
     }
 
     /// Locks the rows of these queues, but for those that somebody else has locked.
-    async fn lock(&mut self, giving: &[Limited<'_>]) -> Result<(), Fault> {
+    async fn lock(&mut self, asked: &[Limited<'_>]) -> Result<(), Fault> {
         if self.work.open().await? {
             self.gates.is_begun = true;
         }
-        let queues: Vec<_> = giving.iter().map(|(queue, _)| *queue).collect();
+        let queues: Vec<_> = asked.iter().map(|of| of.queue).collect();
         let locked = buckets::lock(&self.shared.database, self.work, &queues).await?;
         let mut lost = Vec::new();
         // A statement of its own, which sees all leases that others have given under their locks.
-        for ((queue, limits), state) in giving.iter().zip(self.read(giving).await?) {
+        for (of, state) in asked.iter().zip(self.read(asked).await?) {
             match state.bucket {
-                None => lost.push(*queue),
-                Some(_) if !locked.contains(queue.as_str()) => {
-                    self.gates.note(self.shared, queue, Denial::Locked);
+                None => lost.push(of.queue),
+                Some(_) if !locked.contains(of.queue.as_str()) => {
+                    self.gates.note(self.shared, of.queue, Denial::Locked);
                 }
                 bucket => {
+                    let gate = Gate::new(of.limits, bucket, state.live, state.now);
+                    self.haul.limit(of.queue.clone(), gate);
                     self.gates.read = Some(state.now);
-                    let gate = Gate::new(*limits, bucket, state.live, state.now);
-                    self.haul.limit((*queue).clone(), gate);
-                    self.gates.locked.insert((*queue).clone());
+                    self.gates.locked.insert(of.queue.clone());
                 }
             }
         }
@@ -317,8 +327,8 @@ impl Opening<'_> {
     }
 
     async fn read(&mut self, some: &[Limited<'_>]) -> Result<Vec<State>, Fault> {
-        let most = |limits: &RateLimits| limits.concurrent().unwrap_or_default();
-        let asked: Vec<_> = some.iter().map(|(queue, limits)| (*queue, most(limits))).collect();
+        let places = |of: &Limited<'_>| of.limits.concurrent().unwrap_or_default();
+        let asked: Vec<_> = some.iter().map(|of| (of.queue, places(of))).collect();
         buckets::read(&self.shared.database, self.work, self.request.now, &asked).await
     }
 }

@@ -2,13 +2,13 @@
 //! queues.
 
 use std::collections::VecDeque;
-use std::slice;
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::gates::{self, Gates, Opening};
+use super::gates::{self, Gates, Opening, Share};
+use super::pass::Pass;
 use super::take::{Ask, Taken, Terms, take};
 use crate::backend::haul::{Haul, MAX_LEASED_BYTES, turn_length};
 use crate::backend::postgres::choice::{Choice, Source};
@@ -30,37 +30,13 @@ pub(super) struct Leasing<'a> {
     last: Option<Source>,
 }
 
-/// What came of taking from one choice.
-#[derive(Debug, Default)]
-pub(super) struct Pass {
-    has_asked: bool,
-    has_taken: bool,
-    /// Whether the choice no longer says what is left.
-    is_stale: bool,
-}
-
-impl Pass {
-    /// Whether tasks were taken.
-    pub(super) const fn has_taken(&self) -> bool {
-        self.has_taken
-    }
-
-    /// Whether another look may find more, or show what is left.
-    pub(super) const fn may_go_on(&self) -> bool {
-        self.is_stale && self.has_taken
-    }
-
-    /// Whether due tasks were not to be had although there is room.
-    pub(super) const fn leaves_due(&self) -> bool {
-        self.has_asked && !self.has_taken
-    }
-}
-
 /// A queue whose turn it is.
 struct Turn {
     /// The queue's place in the choice.
     place: usize,
     most: usize,
+    /// Whether it is for tasks that were made due by hand only.
+    of_forced: bool,
 }
 
 impl<'a> Leasing<'a> {
@@ -121,7 +97,7 @@ impl<'a> Leasing<'a> {
             self.take_watched(work, choice, standing, &mut pass).await?;
         }
         self.take_turns(work, choice, &mut pass).await?;
-        self.gates.close(self.shared, work, &self.haul, pass.has_asked).await?;
+        self.gates.close(self.shared, work, &self.haul, pass.has_asked()).await?;
         Ok(pass)
     }
 
@@ -135,11 +111,6 @@ impl<'a> Leasing<'a> {
         Opening { shared, work, request, haul, gates }.open(choice).await
     }
 
-    /// Returns how many more tasks of a source may be taken.
-    fn room_of(&self, source: &Source) -> usize {
-        self.gates.room_of(&self.haul, source)
-    }
-
     /// Takes one clear task, where it is guessed to be. Returns whether it was there.
     pub(super) async fn take_one(
         &mut self,
@@ -147,7 +118,8 @@ impl<'a> Leasing<'a> {
         guess: &Guess,
     ) -> Result<bool, Fault> {
         let source = &guess.source;
-        if self.haul.room(Standing::Clear).min(self.room_of(source)) == 0 {
+        let of_source = self.gates.room_of(&self.haul, source);
+        if self.haul.room(Standing::Clear).min(of_source) == 0 {
             return Ok(false);
         }
         let asks = [Ask { source, queue: 0, turn: 0, most: 1 }];
@@ -168,6 +140,10 @@ impl<'a> Leasing<'a> {
     }
 
     /// Takes tasks of one standing, whatever their queues.
+    ///
+    /// Those of queues with limits come out of the free runners, as all do that are watched. So
+    /// while there are any, no more are taken at a time than runners are free; and one by one if
+    /// some were made due by hand, which take no tokens.
     async fn take_watched(
         &mut self,
         connection: &mut PgConnection,
@@ -175,11 +151,35 @@ impl<'a> Leasing<'a> {
         standing: Standing,
         pass: &mut Pass,
     ) -> Result<(), Fault> {
-        let (total, mut startable) = (self.haul.room(standing), self.haul.startable());
+        loop {
+            let room = self.haul.room(standing);
+            let asks = self.watched(choice, standing, room);
+            if asks.is_empty() {
+                return Ok(());
+            }
+            let is_gated = asks.iter().any(|ask| gates::is_limited(&self.haul, ask.source));
+            let total = match is_gated {
+                true if asks.iter().any(|ask| ask.source.is_forced()) => 1,
+                true => room.min(self.haul.startable()),
+                false => room,
+            };
+            let alone = self.request.room.isolates(standing);
+            let terms = self.terms(choice.changes, usize::MAX, total, alone);
+            let taken = self.ask(connection, &asks, &terms).await?;
+            let is_over = !is_gated || taken.tasks.len() < total;
+            pass.note(taken.tasks.len());
+            self.add(taken);
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns what is asked of the sources of one standing.
+    fn watched<'c>(&self, choice: &'c Choice, standing: Standing, room: usize) -> Vec<Ask<'c>> {
         let mut asks: Vec<Ask<'_>> = Vec::new();
         for source in choice.watched(standing) {
-            let source_alone = slice::from_ref(source);
-            let most = self.gates.share(&self.haul, source_alone, total, &mut startable);
+            let most = room.min(self.gates.room_of(&self.haul, source));
             let of_queue = asks
                 .iter()
                 .find(|ask| ask.source.lane.turn == source.lane.turn)
@@ -189,17 +189,7 @@ impl<'a> Leasing<'a> {
                 asks.push(Ask { source, queue, turn: 0, most });
             }
         }
-        if asks.is_empty() {
-            return Ok(());
-        }
-        let alone = self.request.room.isolates(standing);
-        let terms = self.terms(choice.changes, usize::MAX, total, alone);
-        let taken = self.ask(connection, &asks, &terms).await?;
-        pass.has_asked = true;
-        pass.has_taken |= !taken.tasks.is_empty();
-        pass.is_stale = true;
-        self.add(taken);
-        Ok(())
+        asks
     }
 
     /// Takes clear tasks by the turns of their queues, until there is no more room or no task is
@@ -221,10 +211,7 @@ impl<'a> Leasing<'a> {
             let asks = self.asks(choice, &turns);
             let terms = self.terms(choice.changes, length, room, false);
             let taken = self.ask(connection, &asks, &terms).await?;
-            pass.has_asked = true;
-            pass.has_taken |= !taken.tasks.is_empty();
-            // A queue that gave less than it was asked for may have tasks that others have locked.
-            pass.is_stale = true;
+            pass.note(taken.tasks.len());
             let mut counts = vec![0; turns.len()];
             taken.tasks.iter().for_each(|(ask, _)| counts[asks[*ask].queue] += 1);
             let ends = taken.ends.clone();
@@ -232,7 +219,7 @@ impl<'a> Leasing<'a> {
             self.add(taken);
             go_on(choice, &turns, ends);
             let is_cut = self.is_full();
-            for (Turn { place, most }, count) in turns.iter().zip(counts) {
+            for (Turn { place, most, .. }, count) in turns.iter().zip(counts) {
                 if count >= *most {
                     line.push_back(*place);
                 }
@@ -248,8 +235,7 @@ impl<'a> Leasing<'a> {
         let turn = |sources: &Vec<Source>| sources.first().map(|source| source.lane.turn);
         let last = self.request.last_turn.as_ref();
         let last = last.and_then(|last| self.shared.catalogue.turn_of(last));
-        let may_give =
-            |sources: &Vec<Source>| sources.iter().any(|source| self.room_of(source) > 0);
+        let may_give = |sources: &Vec<Source>| self.gates.share(&self.haul, sources).most > 0;
         let queues = choice.queues.iter().enumerate().filter(|(_, sources)| may_give(sources));
         let mut line: VecDeque<_> = queues.map(|(place, _)| place).collect();
         let next = line.partition_point(|place| {
@@ -268,16 +254,28 @@ impl<'a> Leasing<'a> {
         length: usize,
         room: usize,
     ) -> Vec<Turn> {
-        let each = length.saturating_mul((room / (length * line.len()).max(1)).max(1)).min(room);
+        let each = match choice.has_limits() {
+            true => length,
+            false => length.saturating_mul((room / (length * line.len()).max(1)).max(1)).min(room),
+        };
         let (mut turns, mut asked, mut startable) = (Vec::new(), 0, self.haul.startable());
         while asked < room
             && let Some(place) = line.pop_front()
         {
             let sources = &choice.queues[place];
-            let most = self.gates.share(&self.haul, sources, each, &mut startable);
+            let Share { most, of_forced } = self.gates.share(&self.haul, sources);
+            let most = most.min(each);
+            if sources.first().is_some_and(|source| gates::is_limited(&self.haul, source)) {
+                // How many runners are left for it is known once the others have got theirs.
+                if most > startable {
+                    line.push_front(place);
+                    break;
+                }
+                startable -= most;
+            }
             if most > 0 {
                 asked += most;
-                turns.push(Turn { place, most });
+                turns.push(Turn { place, most, of_forced });
             }
         }
         turns
@@ -286,10 +284,9 @@ impl<'a> Leasing<'a> {
     /// Returns what is asked of each source of the queues whose turn it is.
     fn asks<'c>(&self, choice: &'c Choice, turns: &[Turn]) -> Vec<Ask<'c>> {
         let mut asks = Vec::new();
-        for (queue, Turn { place, most }) in turns.iter().enumerate() {
+        for (queue, Turn { place, most, of_forced }) in turns.iter().enumerate() {
             for source in &choice.queues[*place] {
-                // The limits of a queue are not those of its tasks that were made due by hand.
-                let most = self.room_of(source).min(*most);
+                let most = if *of_forced && !source.is_forced() { 0 } else { *most };
                 asks.push(Ask { source, queue, turn: queue, most });
             }
         }
