@@ -25,8 +25,8 @@ impl Pass {
         self.is_stale && self.has_taken
     }
 
-    /// Notes how many tasks a statement has taken. A queue that gave less than it was asked for may have tasks
-    /// that others have locked.
+    /// Notes how many tasks a statement has taken. A queue that gave less than it was asked for may
+    /// have tasks that others have locked.
     pub(super) fn note(&mut self, taken: usize) {
         (self.has_asked, self.is_stale) = (true, true);
         self.has_taken |= taken > 0;
