@@ -74,7 +74,9 @@ impl Rate {
         let late = waits[waits.len() * 99 / 100];
         let last = waits[waits.len() - 1];
         println!("{} leases in {took:.1} s: {rate:.1} a second after the burst", times.len());
-        println!("99 of 100 attempts began within {late} µs of their lease, the last within {last}");
+        println!(
+            "99 of 100 attempts began within {late} µs of their lease, the last within {last}"
+        );
         assert!(rate >= 0.97 * f64::from(self.per_second), "only {rate} a second");
         assert!(late <= SOON, "an attempt began {late} µs after its lease");
     }

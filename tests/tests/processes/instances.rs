@@ -161,9 +161,9 @@ async fn the_place_of_a_killed_process_in_its_queue_is_free_again() {
     let begun = || files.iter().filter(|file| Path::new(file).exists()).count();
     let first = stage.work();
     until("the first attempt", async || begun() == 1).await;
+    files.iter().for_each(|file| _ = std::fs::remove_file(file));
     let _second = stage.work();
     drop(first);
-    files.iter().for_each(|file| _ = std::fs::remove_file(file));
     let waited = until("another attempt", async || begun() > 0).await;
     assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
     assert_eq!((begun(), stage.tasks.stats().await.unwrap().leased), (1, 1));
