@@ -1,5 +1,6 @@
 //! Leasing, settling and sweeping in Postgres, beside what others do to the same rows.
 
+mod cancel;
 mod commits;
 mod conflicts;
 mod guesses;
