@@ -89,9 +89,9 @@ impl Dispatcher {
     /// Makes one attempt, in its own span, and logs the outcome.
     ///
     /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and
-    /// the outcome is [`Outcome::Released`]. If the task was cancelled, the handler is dropped after
-    /// a grace, and has failed. If `attributes` say that the payload is in a payload
-    /// store, the payload is loaded from there. `outlook` predicts what follows a failure.
+    /// the outcome is [`Outcome::Released`]. If the task was cancelled, the handler is dropped
+    /// after a grace, and has failed. If `attributes` say that the payload is in a payload store,
+    /// the payload is loaded from there. `outlook` predicts what follows a failure.
     pub(crate) async fn dispatch(
         &self,
         routed: &Routed,

@@ -32,7 +32,7 @@ pub(super) fn leave_out(
 /// The problem of a worker that serves no queue.
 pub(super) const fn no_queues(are_left_out: bool) -> &'static str {
     if are_left_out {
-        "the worker has no queues: `.without_queues([..])` leaves out all that the registered tasks \
+        "the worker has no queues: `.without_queues([..])` leaves out all that registered tasks \
          name"
     } else {
         "the worker has no queues: name at least one in `.queues([..])`"

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::crew::{Crew, pause};
 use crate::backend::Extend;
@@ -137,27 +138,22 @@ async fn stand_still(crew: &Crew) {
     }
 }
 
-/// Has attempts end whose tasks were cancelled: those that this process cancels, at once. Where no
+/// Has attempts end whose tasks were cancelled: at once where this process cancels them. Other
+/// processes are not asked by the client's clock but by tokio's: they do not know it. Where no
 /// lease is held, nothing is asked.
 async fn heed_cancels(crew: &Crew) {
     let mut requested = crew.pull.cancels();
     loop {
-        tokio::select! {
-            changed = requested.changed() => {
-                if changed.is_err() {
-                    // The backend is gone with its sender.
-                    crew.clock.sleep(CANCEL_LOOK).await;
-                }
-            }
-            () = crew.clock.sleep(CANCEL_LOOK) => {}
+        if let Ok(Err(_)) = timeout(CANCEL_LOOK, requested.changed()).await {
+            // The backend is gone with its sender.
+            sleep(CANCEL_LOOK).await;
         }
         if crew.held.is_empty() {
             continue;
         }
-        tokio::select! {
-            // The sweep reports storage errors.
-            cancelled = crew.pull.cancelled() => crew.held.cancel(&cancelled.unwrap_or_default()),
-            () = crew.clock.sleep(CANCEL_PATIENCE) => {}
+        // The sweep reports storage errors.
+        if let Ok(Ok(cancelled)) = timeout(CANCEL_PATIENCE, crew.pull.cancelled()).await {
+            crew.held.cancel(&cancelled);
         }
     }
 }

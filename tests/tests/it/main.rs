@@ -10,6 +10,7 @@ mod deploys;
 mod described;
 mod fuzz;
 mod hardships;
+mod left_out;
 #[cfg(feature = "sqlite")]
 mod limits;
 mod logs;

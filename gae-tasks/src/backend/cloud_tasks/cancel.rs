@@ -1,4 +1,4 @@
-//! Cancelling a task: Google deletes one that waits, and tells nobody who runs one.
+//! Cancelling a task that waits: Google tells no handler that it shall end.
 
 use super::limits::NAME;
 use super::name::is_unnamed;
@@ -17,8 +17,8 @@ impl Shared {
         let found = self.waiting(id).await?;
         for task in &found {
             if task.state(self).await? == Some(TaskState::Leased) {
-                let what = "cancelling a task whose handler runs: Google deletes only tasks that \
-                            wait for their next attempt";
+                let what = "cancelling a task whose handler runs: wait for its answer, or call \
+                            `delete`, after which it is not attempted again";
                 return Err(Error::Unsupported { backend: NAME, what });
             }
         }

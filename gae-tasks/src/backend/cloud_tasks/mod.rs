@@ -71,8 +71,8 @@ use crate::time::{Now, Timestamp};
 #[cfg_attr(feature = "push", doc = "  [`push`](crate::push#a-time-that-the-handler-chose).")]
 #[cfg_attr(not(feature = "push"), doc = "  the module `push`.")]
 /// - *Reading tasks is slow*, and billed: `list` and `stats` read every stored task, and so do
-///   `get`, `delete`, `cancel` and `run_now` of a task that was named, copied, or is over. Tasks of other
-///   programs in the same queues are not listed, but a purge deletes them too.
+///   `get`, `delete`, `cancel` and `run_now` of a task that was named, copied, or is over. Tasks of
+///   other programs in the same queues are not listed, but a purge deletes them too.
 /// - *Deleting a queue* deletes everything that Google keeps in it, including tasks that a newer
 ///   version of this crate stored and tasks of other programs.
 /// - A task lives for at most 31 days; so does a dead letter, if

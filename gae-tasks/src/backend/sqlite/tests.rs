@@ -1,5 +1,6 @@
 //! Tests from inside: losses of power, query plans, pragmas, failed transactions.
 
+mod by_hand;
 mod committer;
 mod delete_queue;
 mod file;

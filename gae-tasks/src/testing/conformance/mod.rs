@@ -7,6 +7,8 @@
 
 mod admin;
 mod bury;
+mod by_hand;
+mod cancel;
 mod clock;
 mod delete_queue;
 mod enqueue;
@@ -405,6 +407,45 @@ macro_rules! conformance {
                 a_queue_is_paused_before_its_first_task
                 pausing_a_missing_queue_is_refused
                 queues_are_told_by_name
+            ]
+            by_hand [
+                a_task_made_due_is_leased_though_its_queue_is_paused
+                a_task_made_due_is_leased_though_its_queue_is_paused_afterwards
+                a_task_made_due_comes_before_the_backlog_of_its_queue
+                a_task_can_be_made_due_twice
+                a_task_made_due_that_fails_waits_with_its_queue
+                a_task_made_due_that_is_released_is_still_due
+                a_task_made_due_that_loses_its_worker_is_still_due
+                a_task_made_due_that_a_reader_refuses_pauses_for_this_reader
+                a_replayed_task_waits_with_its_queue
+                a_bound_holds_for_a_task_made_due
+                a_task_made_due_is_shown_and_counted_beside_its_like
+                a_task_made_due_is_deleted_purged_and_goes_with_its_queue
+            ]
+            cancel [
+                a_waiting_task_that_is_cancelled_is_deleted
+                a_failed_task_that_is_cancelled_is_deleted
+                a_cancelled_task_blocks_its_name_for_exactly_the_time_given
+                a_leased_task_that_is_cancelled_keeps_its_lease
+                a_cancelled_task_may_be_done
+                a_cancelled_task_that_fails_is_a_dead_letter
+                a_cancelled_task_that_fails_for_good_says_that_it_was_cancelled
+                a_cancelled_task_that_is_released_is_a_dead_letter
+                a_cancelled_task_that_a_reader_refuses_is_a_dead_letter
+                a_cancelled_task_whose_worker_is_lost_is_a_dead_letter
+                a_cancelled_task_that_is_lost_and_made_due_before_is_a_dead_letter
+                a_cancelled_dead_letter_that_is_replayed_has_a_new_life
+                a_cancelled_dead_letter_holds_its_name
+                what_is_over_or_dead_cannot_be_cancelled
+                a_task_is_cancelled_once
+                only_the_cancelled_task_of_a_lease_ends
+                a_cancelled_task_stays_cancelled_while_its_lease_is_extended
+                a_stale_token_ends_no_cancelled_task
+                a_cancelled_task_can_be_deleted_and_purged
+                a_newer_task_can_be_cancelled
+                a_task_of_a_paused_queue_can_be_cancelled
+                a_cancellation_of_a_leased_task_is_told
+                what_is_cancelled_while_it_is_settled_is_not_attempted_again
             ]
             bury [
                 a_buried_task_is_a_dead_letter_with_all_its_data

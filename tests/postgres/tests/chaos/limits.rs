@@ -1,20 +1,15 @@
 //! Queues with limits that several worker processes serve: the limits are those of all of them
 //! together, whatever happens to one.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use gae_tasks::{QueueConfig, TaskId};
 use gae_tasks_tests::chaos::{hold, obey};
-use gae_tasks_tests_postgres::{LeaseTimes, assert_rate};
+use gae_tasks_tests::rates::{self, Rate};
+use gae_tasks_tests_postgres::LeaseTimes;
 
-use super::stage::{History, SECOND, Stage, TOLERANCE, is_full, length, now, until};
+use super::stage::{History, SECOND, Stage, length, now, until};
 
 /// The queue of the tasks.
 const QUEUE: &str = "chaos";
-
-/// The time from a lease to the first line of its handler, for 99 of 100 tasks.
-const START: Duration = Duration::from_millis(50);
 
 /// A stage on which the queue has these limits.
 async fn limited(config: QueueConfig) -> Stage {
@@ -51,40 +46,17 @@ fn most_at_a_time(history: &History) -> i64 {
 
 #[tokio::test]
 async fn three_processes_together_keep_the_rate_and_reach_it() {
-    const RATE: f64 = 100.0;
-    const BURST: usize = 50;
-    let config = QueueConfig::new().with_max_dispatches_per_second(RATE);
-    let stage = limited(config.with_max_burst_size(BURST as u32)).await;
-    let times = LeaseTimes::of(&stage.place.database).await;
-    let lasts = length(10, 60);
-    defer(&stage, BURST + (RATE * lasts.as_secs_f64()) as usize + 500, 0).await;
-    let workers: Vec<_> = (0..3).map(|_| stage.worker().lease(30.0).start()).collect();
-    let has_begun = async || !stage.history().attempts.is_empty();
-    until("the first attempt", 20 * SECOND, has_begun).await;
-    tokio::time::sleep(lasts).await;
-    let leased = times.all().await;
+    const RATE: Rate = Rate { per_second: 100, burst: 20 };
+    let (stage, time) = (Stage::new().await, length(10, 60));
+    let (times, log) = (LeaseTimes::of(&stage.place.database).await, stage.file("begun"));
+    RATE.prepare(&stage.tasks, &log, time).await.unwrap();
+    let start = |_| stage.worker().queues(&[rates::QUEUE]).lease(30.0).start();
+    let workers: Vec<_> = (0..3).map(start).collect();
+    tokio::time::sleep(time + SECOND).await;
     drop(workers);
-    assert_rate(&leased, RATE, BURST);
-    let took = Duration::from_micros((leased[leased.len() - 1].1 - leased[0].1).unsigned_abs());
-    let most = BURST as f64 + RATE * took.as_secs_f64();
-    println!("{} of {most:.0} tasks in {took:.1?}", leased.len());
-    assert!(took + SECOND > lasts && leased.len() as f64 >= 0.97 * most, "{}", leased.len());
-    assert_started(&stage, &leased).await;
-}
-
-/// Checks that handlers have started soon after the leases of their tasks.
-async fn assert_started(stage: &Stage, leased: &[(uuid::Uuid, i64)]) {
-    let leased: HashMap<_, _> = leased.iter().copied().collect();
-    let mut waits: Vec<_> = Vec::new();
-    for (task, made) in &stage.history().attempts {
-        let Some(at) = leased.get(&uuid::Uuid::from_bytes(*task.as_bytes())) else { continue };
-        let at = Duration::from_micros(at.unsigned_abs());
-        waits.extend(made.first().map(|first| first.begun.saturating_sub(at)));
-    }
-    waits.sort_unstable();
-    let late = waits[waits.len() * 99 / 100];
-    println!("started after {:?}, 1 in 100 after {late:?}", waits[waits.len() / 2]);
-    assert!(late <= if is_full() { START } else { START + TOLERANCE }, "{late:?}");
+    let leased = times.all().await.into_iter();
+    let leased = leased.map(|(task, at)| (TaskId::from_bytes(*task.as_bytes()).to_string(), at));
+    RATE.check(leased.collect(), &rates::read(&log).unwrap());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Leasing, settling and sweeping in Postgres, beside what others do to the same rows.
 
 mod buckets;
+mod cancel;
 mod commits;
 mod conflicts;
 mod guesses;

@@ -63,6 +63,7 @@ pub(crate) enum Step {
     SettleStale(usize),
     Sweep,
     RunNow(usize),
+    Cancel(usize),
     Replay(usize),
     Delete(usize),
     Purge(&'static str),
@@ -126,6 +127,7 @@ impl Outline {
             Step::EnqueueAgain(_)
             | Step::Sweep
             | Step::RunNow(_)
+            | Step::Cancel(_)
             | Step::Replay(_)
             | Step::Delete(_) => self.offered > 0,
             _ => true,
@@ -164,7 +166,7 @@ const READERS: [u64; 3] = [1, 2, u64::MAX];
 fn any_step() -> impl Strategy<Value = Step> {
     let indices = || prop::collection::vec(any::<usize>(), 0..4);
     prop_oneof![
-        19 => any_first_step(),
+        22 => any_first_step(),
         2 => (indices(), any_duration()).prop_map(|(of, time)| Step::Extend(of, time)),
         6 => prop::collection::vec(any_end(), 0..5).prop_map(Step::Settle),
         4 => Just(Step::Sweep),
@@ -181,7 +183,8 @@ fn any_first_step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::EnqueueAgain),
         7 => any_lease(),
         1 => any::<usize>().prop_map(Step::SettleStale),
-        1 => any::<usize>().prop_map(Step::RunNow),
+        2 => any::<usize>().prop_map(Step::RunNow),
+        2 => any::<usize>().prop_map(Step::Cancel),
         1 => any::<usize>().prop_map(Step::Delete),
         1 => select(&QUEUES[..]).prop_map(Step::Purge),
         1 => (select(&QUEUES[..]), any::<bool>())

@@ -283,6 +283,10 @@ impl World {
                 let touch = touch(self.id(of));
                 self.compare(Operation::RunNow, |_, on| on.run_now(touch)).await
             }
+            Step::Cancel(of) => {
+                let touch = touch(self.id(of));
+                self.compare(Operation::Cancel, |_, on| on.cancel(touch)).await
+            }
             Step::Replay(of) => {
                 let touch = touch(self.id(of));
                 self.compare(Operation::Replay, |_, on| on.replay(touch)).await
@@ -410,7 +414,9 @@ async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
         records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();
     let stats = backend.stats(now).await.map_err(failed)?;
     let queues = backend.queues().await.map_err(failed)?;
-    Ok(format!("{records:#?}\n{bytes:?}\n{schemas:?}\n{stats:#?}\n{queues:#?}"))
+    let cancelled = backend.cancelled().await.map_err(failed)?;
+    let cancelled: BTreeSet<_> = cancelled.iter().map(|lease| lease.id).collect();
+    Ok(format!("{records:#?}\n{bytes:?}\n{schemas:?}\n{stats:#?}\n{queues:#?}\n{cancelled:?}"))
 }
 
 fn failed(error: Error) -> TestCaseError {

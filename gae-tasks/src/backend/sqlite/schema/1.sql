@@ -140,7 +140,7 @@ CREATE TABLE gae_tasks_lease (
     -- of turns.
     queue INTEGER,
     -- Whether each lease took a token of its queue's bucket, which a release gives back.
-    paid INTEGER NOT NULL
+    paid INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE INDEX gae_tasks_limited ON gae_tasks_lease (queue) WHERE queue IS NOT NULL;
