@@ -15,6 +15,7 @@ use tokio::sync::watch;
 pub(crate) mod accept;
 mod cancel;
 mod capabilities;
+pub(crate) mod gate;
 pub(crate) mod haul;
 pub(crate) mod home;
 pub(crate) mod lease;

@@ -12,6 +12,7 @@ mod held;
 mod keep;
 mod poll;
 mod report;
+mod reserve;
 mod run;
 mod settle;
 mod signals;

@@ -2,12 +2,14 @@
 //! The other backends are compared with it.
 
 mod lease;
+mod limits;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limited::Limited;
 use super::order::{Lane, Order};
 use crate::backend::lifecycle::{self, Facts, Holder};
 use crate::backend::readers::KnownReaders;
@@ -39,6 +41,10 @@ pub(super) struct Store {
     /// The place of each queue in the order of turns: the order in which queues received their
     /// first task.
     places: HashMap<QueueName, usize>,
+    /// The buckets and leases of queues that have limits, or had.
+    limited: HashMap<QueueName, Limited>,
+    /// Whether a queue with limits may give a task that it could not give before.
+    pub(super) has_opened: bool,
 }
 
 /// A task with its lease.
@@ -57,6 +63,10 @@ struct Held {
     cancelled: bool,
     expires: Timestamp,
     duration: Duration,
+    /// Whether the lease counts for the limit of its queue.
+    is_counted: bool,
+    /// Whether the lease took a token of its queue's bucket.
+    is_paid: bool,
 }
 
 impl Store {
@@ -173,12 +183,16 @@ impl Store {
     ) {
         let config = self.config(queue);
         self.queue(queue).config = Some(change(config));
+        self.count_earlier(queue);
     }
 
     /// Deletes a task that ends at `now`; its name is blocked for as long as its queue says.
     pub(super) fn remove(&mut self, id: TaskId, now: Timestamp) -> Option<Stored> {
         self.unwait(id);
         let stored = self.tasks.remove(&id)?;
+        if let Some(held) = &stored.lease {
+            self.count_out(&stored.task.spec.queue, held);
+        }
         if let Some(name) = &stored.task.spec.name {
             let until = lifecycle::tombstone(Some(&self.config(&stored.task.spec.queue)), now);
             self.names.insert(
@@ -249,6 +263,7 @@ impl Store {
         let left = tasks + dead_letters - deleted;
         if left == 0 {
             self.queues.remove(queue);
+            self.limited.remove(queue);
         }
         Ok(Purged::new(deleted, left))
     }
