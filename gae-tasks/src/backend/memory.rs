@@ -1,10 +1,12 @@
 //! The backend in this process's memory: for tests, and the reference that the other backends are
 //! compared with.
 
+mod limited;
 mod order;
 mod store;
 
 use std::fmt;
+use std::mem;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -54,8 +56,20 @@ impl Memory {
 
     /// Runs `work` on the store; the returned future is ready at once.
     fn answer<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> BackendFuture<'a, T> {
-        let answer = work(&mut self.lock());
-        Box::pin(std::future::ready(Ok(answer)))
+        Box::pin(std::future::ready(Ok(self.change(work))))
+    }
+
+    /// Runs `work` on the store and wakes the workers if a queue with limits may give more tasks
+    /// than before.
+    fn change<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.lock();
+        let done = work(&mut store);
+        let has_opened = mem::take(&mut store.has_opened);
+        drop(store);
+        if has_opened {
+            self.wake();
+        }
+        done
     }
 
     /// Runs `work` on the store and wakes the workers, because a task may have become due.
@@ -171,7 +185,7 @@ impl Backend for Memory {
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
-        self.answer(|store| store.configure(&queue, |stored| stored.merged(config)))
+        self.answer_and_wake(|store| store.configure(&queue, |stored| stored.merged(config)))
     }
 
     fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
@@ -204,7 +218,7 @@ impl Backend for Memory {
 
     fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         let now = moment(request.now);
-        let answer = self.lock().delete_queue(&request, now);
+        let answer = self.change(|store| store.delete_queue(&request, now));
         Box::pin(std::future::ready(answer))
     }
 
@@ -266,7 +280,7 @@ impl Pull for Memory {
                 .map(|settlement| store.settle(settlement, now))
                 .collect()
         };
-        let settled = settle(&mut self.lock());
+        let settled = self.change(settle);
         if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
             self.wake();
         }
@@ -275,7 +289,7 @@ impl Pull for Memory {
 
     fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         let now = moment(request.now);
-        let swept = self.lock().sweep(&request, now);
+        let swept = self.change(|store| store.sweep(&request, now));
         if swept.recovered > 0 || swept.shortened > 0 {
             self.wake();
         }

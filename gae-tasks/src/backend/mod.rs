@@ -17,6 +17,7 @@ mod cancel;
 mod capabilities;
 #[cfg(feature = "cron")]
 pub(crate) mod definition;
+pub(crate) mod gate;
 pub(crate) mod haul;
 pub(crate) mod home;
 pub(crate) mod lease;

@@ -11,6 +11,7 @@
 //! | [`idempotency`] | handlers that do no harm when they run twice |
 //! | [`queues`] | configurations in code and in a `queue.yaml`, plans, rates |
 //! | [`operating`] | workers, what to watch, dead letters, queues |
+//! | [`limits`] | rates of queues, and how many of their tasks run at a time |
 //! | [`postgres`] | URL, rights, poolers, failover, vacuum, backups of a queue in Postgres |
 //! | [`push`] | Google Cloud Tasks calls this program over HTTP |
 //! | [`deployment`] | processes, containers, rolling updates, linking |
@@ -26,6 +27,7 @@ pub mod deployment;
 pub mod faq;
 pub mod handlers;
 pub mod idempotency;
+pub mod limits;
 pub mod operating;
 pub mod postgres;
 pub mod push;

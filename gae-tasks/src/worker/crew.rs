@@ -65,7 +65,7 @@ impl Crew {
     pub(super) fn new(settings: WorkerSettings) -> Self {
         Self {
             routes: Mutex::new(Arc::new(Readable::new(Arc::clone(&settings.registry)))),
-            waiting: Waiting::new(settings.queue_concurrency.clone()),
+            waiting: Waiting::new(settings.queue_concurrency.clone(), settings.concurrency),
             held: Held::beside(Arc::clone(&settings.suspects)),
             #[cfg(feature = "cron")]
             swept: tokio::sync::Notify::new(),

@@ -14,6 +14,7 @@ mod held;
 mod keep;
 mod poll;
 mod report;
+mod reserve;
 mod run;
 mod settle;
 mod signals;

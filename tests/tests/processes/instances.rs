@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gae_tasks::{Cancelled, Client, TaskState, deferred};
+use gae_tasks::{Cancelled, Client, QueueConfig, TaskState, deferred};
 use tempfile::TempDir;
 
 /// Tasks with the kinds and parameters of the other process's tasks, whose functions are in a crate
@@ -154,6 +154,24 @@ async fn the_tasks_of_a_killed_process_go_on_at_once_in_another() {
     assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
     let record = stage.tasks.get(id).await.unwrap().unwrap();
     assert_eq!((record.lost_leases, record.attempts), (1, 0), "the first loss only marks a task");
+}
+
+#[tokio::test]
+async fn the_place_of_a_killed_process_in_its_queue_is_free_again() {
+    let stage = Stage::new().await;
+    let one = QueueConfig::new().with_max_concurrent_dispatches(1);
+    stage.tasks.put_queue("linked", one).await.unwrap();
+    let files = ["one", "other"].map(|name| stage.file(name));
+    stage.tasks.defer_many(files.iter().map(write_and_hang::defer)).await.unwrap();
+    let begun = || files.iter().filter(|file| Path::new(file).exists()).count();
+    let first = stage.work();
+    until("the first attempt", async || begun() == 1).await;
+    files.iter().for_each(|file| _ = std::fs::remove_file(file));
+    let _second = stage.work();
+    drop(first);
+    let waited = until("another attempt", async || begun() > 0).await;
+    assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
+    assert_eq!((begun(), stage.tasks.stats().await.unwrap().leased), (1, 1));
 }
 
 #[tokio::test]

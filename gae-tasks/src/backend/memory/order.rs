@@ -36,6 +36,7 @@ pub(super) struct Lane {
 }
 
 /// A queue with those of its lanes that a worker can run.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) queue: QueueName,
     /// The lanes, and for each whether the worker may have its tasks at once, whatever they wait
@@ -43,6 +44,14 @@ pub(super) struct Source {
     pub(super) lanes: Vec<(Lane, bool)>,
     /// What a step of priority is worth.
     pub(super) step: Duration,
+}
+
+impl Source {
+    /// The queue with those of its lanes whose tasks were made due by hand.
+    pub(super) fn forced(&self) -> Self {
+        let lanes = self.lanes.iter().filter(|(lane, _)| lane.forced).cloned().collect();
+        Self { queue: self.queue.clone(), lanes, step: self.step }
+    }
 }
 
 /// All waiting tasks. Queues and lanes without waiting tasks have no entry.

@@ -2,6 +2,7 @@
 //! The other backends are compared with it.
 
 mod lease;
+mod limits;
 mod schedules;
 mod settle;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limited::Limited;
 use super::order::{Lane, Order};
 use crate::backend::lifecycle::{self, Facts, Holder};
 use crate::backend::readers::KnownReaders;
@@ -42,6 +44,10 @@ pub(super) struct Store {
     /// first task.
     places: HashMap<QueueName, usize>,
     schedules: BTreeMap<ScheduleKey, StoredSchedule>,
+    /// The buckets and leases of queues that have limits, or had.
+    limited: HashMap<QueueName, Limited>,
+    /// Whether a queue with limits may give a task that it could not give before.
+    pub(super) has_opened: bool,
 }
 
 /// A task with its lease.
@@ -60,6 +66,10 @@ struct Held {
     cancelled: bool,
     expires: Timestamp,
     duration: Duration,
+    /// Whether the lease counts for the limit of its queue.
+    is_counted: bool,
+    /// Whether the lease took a token of its queue's bucket.
+    is_paid: bool,
 }
 
 impl Store {
@@ -176,12 +186,16 @@ impl Store {
     ) {
         let config = self.config(queue);
         self.queue(queue).config = Some(change(config));
+        self.count_earlier(queue);
     }
 
     /// Deletes a task that ends at `now`; its name is blocked for as long as its queue says.
     pub(super) fn remove(&mut self, id: TaskId, now: Timestamp) -> Option<Stored> {
         self.unwait(id);
         let stored = self.tasks.remove(&id)?;
+        if let Some(held) = &stored.lease {
+            self.count_out(&stored.task.spec.queue, held);
+        }
         if let Some(name) = &stored.task.spec.name {
             let until = lifecycle::tombstone(Some(&self.config(&stored.task.spec.queue)), now);
             self.names.insert(
@@ -252,6 +266,7 @@ impl Store {
         let left = tasks + dead_letters - deleted;
         if left == 0 {
             self.queues.remove(queue);
+            self.limited.remove(queue);
         }
         Ok(Purged::new(deleted, left))
     }

@@ -21,9 +21,13 @@ pub(super) async fn delete(shared: Arc<Shared>, request: TaskRequest) -> Result<
         return Ok(false);
     };
     let until = tombstone(&shared, &mut work, place.lane, request.now).await?;
-    remove::remove(&shared, &mut work, &[place], until).await?;
+    let counted = remove::remove(&shared, &mut work, &[place], until).await?;
     let what = format!("the task {}", request.id);
     commit_change(&shared.database, work, &xid, &what).await?;
+    // A task may wait for the place.
+    if counted {
+        shared.wake();
+    }
     Ok(true)
 }
 

@@ -20,7 +20,7 @@ use crate::backend::NewTask;
 use crate::backend::readers::{Answer, KnownReaders, Question};
 use crate::backend::refusers::Refusers;
 use crate::backend::{ReaderId, Routes};
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RateLimits};
 use crate::task::{Kind, Route, Shape};
 use crate::version::Unread;
 
@@ -298,6 +298,11 @@ impl Catalogue {
     /// Why this program cannot read the configuration.
     pub(super) fn config(&self, queue: &QueueName) -> Result<QueueConfig, Unread> {
         self.known().queues.config(queue)
+    }
+
+    /// Returns the limits of a queue; `None` if none applies to its tasks.
+    pub(super) fn limits(&self, queue: &QueueName) -> Option<RateLimits> {
+        self.known().queues.limits(queue)
     }
 
     /// Whether a queue has a row.

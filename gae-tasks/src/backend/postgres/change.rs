@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::catalogue::Catalogue;
+use super::counted::Counted;
 use super::database::{Database, at, moment};
 use super::error::Fault;
 use super::floors;
@@ -77,18 +78,30 @@ pub(super) async fn stored(
     rows.iter().map(|row| Ok(id(row.try_get(0)?))).collect()
 }
 
-/// Ends those of these leases that are held, and returns them, each with whether its task was
-/// cancelled.
+/// A lease that was held and has ended.
+#[derive(Debug)]
+pub(super) struct EndedLease {
+    /// Whether the task was cancelled.
+    pub(super) cancelled: bool,
+    /// How the lease counted, if its queue has limits.
+    pub(super) counted: Option<Counted>,
+}
+
+/// Ends those of these leases that are held, and returns them.
 pub(super) async fn end_leases(
     database: &Database,
     connection: &mut PgConnection,
     leases: &[LeaseRef],
-) -> Result<HashMap<LeaseRef, bool>, Fault> {
+) -> Result<HashMap<LeaseRef, EndedLease>, Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[]) AS \
                        n(task, token) WHERE l.task = n.task AND l.token = n.token RETURNING \
-                       l.task, l.token, coalesce(l.cancelled, false)";
+                       l.task, l.token, coalesce(l.cancelled, false), l.queue, l.paid";
     let rows = among(database, connection, END, leases).await?;
-    rows.iter().map(|row| Ok((lease(row)?, row.try_get(2)?))).collect()
+    let ended = |row: &PgRow| {
+        let (cancelled, counted) = (row.try_get(2)?, Counted::read(row, 3)?);
+        Ok((lease(row)?, EndedLease { cancelled, counted }))
+    };
+    rows.iter().map(ended).collect()
 }
 
 /// Returns those of these leases that are held.

@@ -22,7 +22,7 @@ use crate::backend::lifecycle::Facts;
 use crate::backend::readers::KnownReaders;
 use crate::backend::refusers::Refusers;
 use crate::payload::SensitivePaths;
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RateLimits};
 use crate::task::{Kind, Route, TaskSpec};
 use crate::version::Unread;
 
@@ -79,6 +79,14 @@ impl Recent {
 struct Queue {
     config: Result<QueueConfig, Unread>,
     paused: bool,
+}
+
+impl Queue {
+    /// The limits that leases have to respect, if there are any.
+    fn limits(&self) -> Option<RateLimits> {
+        let limits = self.config.as_ref().ok()?.limits();
+        limits.limits().then_some(limits)
+    }
 }
 
 impl Catalogue {

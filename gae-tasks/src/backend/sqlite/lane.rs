@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::backend::refusers::Refusers;
 use crate::backend::{ReaderId, Routes};
-use crate::queue::{QueueName, advance};
+use crate::queue::{QueueName, RateLimits, advance};
 use crate::task::{Route, Shape};
 use crate::version;
 
@@ -72,6 +72,7 @@ pub(super) struct Runnable {
     lanes: Vec<RunnableLane>,
     places: HashMap<i64, usize>,
     has_open: bool,
+    has_limits: bool,
 }
 
 /// A lane that a worker can run.
@@ -83,6 +84,8 @@ pub(super) struct RunnableLane {
     pub(super) is_open: bool,
     /// How much the priority [advances](advance) the lane's tasks among those of the queue.
     pub(super) advance: i64,
+    /// The limits of the queue, if it has any.
+    pub(super) limits: Option<RateLimits>,
 }
 
 impl Runnable {
@@ -95,7 +98,9 @@ impl Runnable {
         lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
         let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
         let has_open = lanes.iter().any(|lane| lane.is_open);
-        Self { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places, has_open }
+        let has_limits = lanes.iter().any(|lane| lane.limits.is_some());
+        let (queues, routes) = (Arc::downgrade(queues), routes.clone());
+        Self { queues, routes, lanes, places, has_open, has_limits }
     }
 
     /// Whether this is the list of the worker with these queues and routes.
@@ -112,6 +117,11 @@ impl Runnable {
         self.has_open
     }
 
+    /// Whether one of the lanes' queues has limits.
+    pub(super) const fn has_limits(&self) -> bool {
+        self.has_limits
+    }
+
     /// Returns the place of a lane in the list.
     pub(super) fn place(&self, lane: i64) -> Option<usize> {
         self.places.get(&lane).copied()
@@ -119,10 +129,17 @@ impl Runnable {
 }
 
 impl RunnableLane {
-    /// Creates the lane of a worker with this reader, in a queue with this step of priority.
-    pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId, step: Duration) -> Self {
+    /// Creates the lane of a worker with this reader, in a queue with this step of priority, and
+    /// perhaps with limits.
+    pub(super) fn new(
+        lane: &Arc<Lane>,
+        reader: ReaderId,
+        step: Duration,
+        limits: Option<RateLimits>,
+    ) -> Self {
         let is_open = lane.refusers.let_at_once(reader, lane.forced);
-        Self { lane: Arc::clone(lane), is_open, advance: advance(lane.priority, step) }
+        let advance = advance(lane.priority, step);
+        Self { lane: Arc::clone(lane), is_open, advance, limits }
     }
 }
 

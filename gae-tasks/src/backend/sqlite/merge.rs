@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row, params};
 use super::error::Fault;
 use super::held::Waited;
 use super::lane::{Lane, RunnableLane};
+use super::limits::room_in;
 use super::ready;
 use super::row::task_id;
 use super::task_rows::{Rank, TaskRows, task};
@@ -60,7 +61,7 @@ pub(super) fn take(
     let Catch { haul, waited, reader } = catch;
     let most = haul.tasks().len().saturating_add(limit);
     while haul.tasks().len() < most && haul.room(merge.rank.standing) > 0 {
-        match merge.next(reader, |lane| haul.room_of(&lane.queue) > 0)? {
+        match merge.next(reader, |lane| room_in(haul, lane) > 0)? {
             Some((task, how)) => {
                 haul.add(task);
                 waited.push(how);
@@ -214,16 +215,16 @@ impl<'a> Merge<'a> {
             let Some((key, since)) = place_of(row) else { continue };
             if haul.tasks().len() >= most
                 || haul.room(rank.standing) == 0
-                || haul.room_of(&source.lane.queue) == 0
+                || room_in(haul, source.lane) == 0
             {
                 source.read = key;
                 source.ready.push_back((key, since));
                 heads.extend(source.head().map(|head| Reverse((head, place))));
                 // A bounded queue gives no more tasks, even if it has more.
-                return Ok(haul.room_of(&source.lane.queue) > 0);
+                return Ok(room_in(haul, source.lane) > 0);
             }
             source.taken = Some(key);
-            let lease = reader.lease(key.1, *rank);
+            let lease = reader.lease(source.lane, key.1, *rank);
             match task(connection, row, 3, source.lane, lease, *rank) {
                 Ok(task) => {
                     haul.add(task);

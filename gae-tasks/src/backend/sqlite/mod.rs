@@ -21,6 +21,7 @@ mod inbox;
 mod lane;
 mod lane_row;
 mod lease;
+mod limits;
 mod listener;
 mod lost;
 mod merge;

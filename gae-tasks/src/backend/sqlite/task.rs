@@ -37,6 +37,14 @@ pub(super) fn is_stored(connection: &Connection, id: TaskId) -> Result<bool, Fau
     Ok(statement.exists(params![id.as_bytes()])?)
 }
 
+/// Returns the lane of a task; `None` if the task is not stored, or its lane cannot be read.
+pub(super) fn lane_of(connection: &Connection, id: TaskId) -> Result<Option<i64>, Fault> {
+    const LANE: &str = "SELECT lane FROM gae_tasks_task WHERE id = ?1";
+    let mut statement = connection.prepare_cached(LANE)?;
+    let lane = statement.query_row(params![id.as_bytes()], |row| Ok(row.get(0).ok())).optional()?;
+    Ok(lane.flatten())
+}
+
 impl Task {
     pub(super) fn load(
         connection: &Connection,

@@ -6,6 +6,7 @@ mod delete_queue;
 mod file;
 mod flood;
 mod held;
+mod limits;
 mod moved;
 mod newer;
 mod plans;

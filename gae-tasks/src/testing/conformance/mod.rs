@@ -15,10 +15,12 @@ mod enqueue;
 mod extend;
 mod extremes;
 mod lease;
+mod limits;
 mod names;
 mod newer;
 mod plans;
 mod priorities;
+mod rates;
 mod readers;
 mod reading;
 mod refusals;
@@ -210,6 +212,44 @@ macro_rules! conformance {
                 a_task_made_due_that_fails_keeps_its_priority
                 tasks_of_all_priorities_are_counted_and_purged_together
                 tasks_at_the_end_of_time_stand_by_priority
+            ]
+            rates [
+                a_queue_gives_its_burst_at_once_and_then_its_rate
+                a_rate_below_one_a_second_adds_up
+                in_no_window_is_more_given_than_the_rate_allows
+                a_retry_costs_a_token
+                what_was_not_attempted_gives_its_token_back
+                what_was_attempted_or_lost_gives_nothing_back
+                tasks_of_every_standing_cost_a_token
+                changed_rates_hold_at_the_next_lease
+                a_queue_that_gets_a_rate_has_a_full_bucket
+                a_clock_that_is_set_back_stops_no_rate
+                a_task_that_is_run_by_hand_costs_no_token
+                a_queue_without_tokens_holds_up_no_other
+                who_runs_nothing_has_no_rate
+                a_queue_that_is_deleted_leaves_no_bucket_behind
+            ]
+            limits [
+                no_more_tasks_are_leased_than_may_run_at_a_time
+                however_an_attempt_ends_its_place_is_free
+                a_lost_lease_counts_until_it_is_recovered
+                a_deleted_or_purged_task_leaves_its_place
+                leases_that_are_extended_apart_count_on
+                a_new_limit_counts_what_runs_already
+                replaced_limits_count_what_runs_already_and_wake
+                changed_limits_hold_at_the_next_lease
+                both_limits_of_a_queue_hold
+                a_task_that_is_run_by_hand_runs_beside_those_that_may
+                a_queue_at_its_limit_holds_up_no_other
+                of_queues_with_limits_no_more_is_leased_than_runners_are_free
+                queues_with_limits_share_the_free_runners
+                marked_tasks_and_those_of_queues_with_limits_share_the_free_runners
+                a_reserved_room_is_for_queues_with_limits
+                queues_with_limits_take_turns_in_a_reserved_room
+                a_bound_of_the_worker_holds_beside_the_limit
+                whatever_frees_a_place_wakes
+                changed_limits_wake
+                four_workers_at_once_share_the_places_and_tokens
             ]
             relayed [
                 a_task_is_leased_ahead_of_its_time

@@ -41,6 +41,11 @@ impl Store {
         let cancelled = stored.lease.as_ref().is_some_and(|held| held.cancelled);
         let ended = Ended { verdict: &verdict, began: started, backoff, cancelled };
         let facts = stored.facts;
+        let is_paid = stored.lease.as_ref().is_some_and(|held| held.is_paid);
+        if is_paid && !verdict.is_of_an_attempt() {
+            let queue = stored.task.spec.queue.clone();
+            self.give_back(&queue, now);
+        }
         let rules = self.rules(lease.id);
         self.apply(lease.id, lifecycle::settle(facts, ended, rules.as_ref(), now), now)
     }
@@ -60,7 +65,8 @@ impl Store {
             return Settled::Done;
         }
         let Some(stored) = self.tasks.get_mut(&id) else { return Settled::LeaseLost };
-        stored.lease = None;
+        let counted = stored.lease.take().filter(|held| held.is_counted);
+        let counted = counted.map(|held| (stored.task.spec.queue.clone(), held));
         if let Change::To { facts, error } = change {
             stored.facts = facts;
             _ = error.map(|error| stored.keep_error(&error, now));
@@ -69,6 +75,9 @@ impl Store {
             .facts
             .died
             .map_or(Settled::Scheduled(stored.facts.wait.due()), |_| Settled::Dead);
+        if let Some((queue, held)) = counted {
+            self.count_out(&queue, &held);
+        }
         self.wait(id);
         settled
     }

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 
 use crate::backend::postgres::database::Database;
 use crate::backend::postgres::error::Fault;
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RateLimits};
 use crate::version::{self, Unread};
 
 /// The queues as they were read last.
@@ -63,6 +63,13 @@ impl Queues {
 
     pub(super) fn config(&self, queue: &QueueName) -> Result<QueueConfig, Unread> {
         self.queues.get(queue).map_or(Ok(QueueConfig::new()), |queue| queue.config.clone())
+    }
+
+    /// Returns the limits of a queue; `None` if none applies, or if nobody can read them here: the
+    /// queue [waits](Self::waits) then.
+    pub(super) fn limits(&self, queue: &QueueName) -> Option<RateLimits> {
+        let config = self.queues.get(queue)?.config.as_ref().ok()?;
+        Some(config.limits()).filter(RateLimits::limits)
     }
 
     /// Whether tasks of the queue wait: its configuration cannot be read, or it is paused and they

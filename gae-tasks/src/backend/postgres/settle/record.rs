@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::backend::lifecycle::{self, Ended};
-use crate::backend::postgres::change::{self, Changed, NoLane};
+use crate::backend::postgres::change::{self, Changed, EndedLease, NoLane};
 use crate::backend::postgres::commit::commit_change;
+use crate::backend::postgres::counted::EndedLeases;
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::patience::Patience;
 use crate::backend::postgres::shared::Shared;
@@ -24,6 +25,8 @@ pub(super) struct Recorded {
     pub(super) locked: Vec<LeaseRef>,
     /// For how long the tasks that wait again have had their places, at most.
     pub(super) age: Duration,
+    /// The leases that have ended and counted, because their queues have limits.
+    pub(super) ended: EndedLeases,
 }
 
 /// Why nothing was recorded.
@@ -98,8 +101,8 @@ struct Found {
     locked: HashSet<TaskId>,
     /// The leases of such tasks that are held.
     kept: HashSet<LeaseRef>,
-    /// The leases that were held, and are over now, each with whether its task was cancelled.
-    held: HashMap<LeaseRef, bool>,
+    /// The leases that were held, and are over now.
+    held: HashMap<LeaseRef, EndedLease>,
     may_be_done: bool,
 }
 
@@ -138,15 +141,19 @@ impl Found {
                 recorded.locked.extend(self.kept.get(&lease));
                 continue;
             }
+            let held = self.held.remove(&lease);
+            if let Some(counted) = held.as_ref().and_then(|ended| ended.counted.clone()) {
+                recorded.ended.add(counted, !verdict(settlement).is_of_an_attempt());
+            }
             if !self.tasks.contains_key(&lease.id) {
                 if self.is_over(settlement) {
                     recorded.answers.insert(lease, Settled::Done);
                 }
                 continue;
             }
-            let Some(cancelled) = self.held.get(&lease).copied() else { continue };
+            let Some(ended) = held else { continue };
             let Some(task) = self.tasks.remove(&lease.id) else { continue };
-            match settled(shared, task, settlement, cancelled, now) {
+            match settled(shared, task, settlement, ended.cancelled, now) {
                 Ok(one) => {
                     recorded.answers.insert(lease, one.settled());
                     changed.push(one);
@@ -171,9 +178,14 @@ fn settled(
     now: Timestamp,
 ) -> Result<Changed, NoLane> {
     let Settlement { started: began, backoff, .. } = settlement;
-    let verdict = settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict);
+    let verdict = verdict(settlement);
     let ended = Ended { verdict, began: *began, backoff: *backoff, cancelled };
     Changed::new(&shared.catalogue, task, now, |facts, rules| {
         lifecycle::settle(facts, ended, rules, now)
     })
+}
+
+/// Returns the verdict on a task that is still stored.
+fn verdict(settlement: &Settlement) -> &Verdict {
+    settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict)
 }

@@ -60,8 +60,9 @@ async fn recover_all(
     let missing: Vec<_> = missing.collect();
     let locked = change::stored(&shared.database, &mut work, &missing).await?;
     lost.retain(|held| !locked.contains(&held.lease.id));
-    let mut recovered = Vec::new();
-    for (id, loss) in end(&shared.database, &mut work, &lost).await? {
+    let (mut recovered, mut counted) = (Vec::new(), false);
+    for (id, (loss, counts)) in end(&shared.database, &mut work, &lost).await? {
+        counted |= counts;
         // A task without a row is over: its handler has completed it.
         if let Some(task) = tasks.remove(&id) {
             recovered.extend(lose(shared, task, loss, now));
@@ -69,20 +70,25 @@ async fn recover_all(
     }
     change::store(shared, &mut work, &recovered, now).await?;
     work.commit().await?;
+    // Workers are woken for what was recovered, but the task may have been over.
+    if counted && recovered.is_empty() {
+        shared.wake();
+    }
     Ok(recovered)
 }
 
-/// Ends those of these leases that are unchanged. Returns their tasks, and how each ran.
+/// Ends those of these leases that are unchanged. Returns their tasks, how each ran, and whether
+/// the lease counted, because its queue has limits.
 async fn end(
     database: &Database,
     connection: &mut PgConnection,
     lost: &[&HeldLease],
-) -> Result<HashMap<TaskId, Loss>, Fault> {
+) -> Result<HashMap<TaskId, (Loss, bool)>, Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[], \
                        $3::bigint[], $4::bigint[]) AS n(task, token, expires, duration) WHERE \
                        l.task = n.task AND l.token = n.token AND l.expires = n.expires AND \
-                       l.duration = n.duration RETURNING l.task, l.alone, \
-                       coalesce(l.cancelled, false)";
+                       l.duration = n.duration RETURNING l.task, l.alone, coalesce(l.cancelled, \
+                       false), l.queue IS NOT NULL";
     let each = |of: fn(&HeldLease) -> i64| lost.iter().map(|held| of(held)).collect::<Vec<_>>();
     let query = database
         .query(END)
@@ -91,9 +97,11 @@ async fn end(
         .bind(each(|held| held.expires.as_micros()))
         .bind(each(|held| time::micros(held.duration)));
     let ended = query.fetch_all(connection).await?;
-    let loss =
-        |row: &PgRow| Ok::<_, Fault>(Loss { alone: row.try_get(1)?, cancelled: row.try_get(2)? });
-    ended.iter().map(|row| Ok((id(row.try_get(0)?), loss(row)?))).collect()
+    let read = |row: &PgRow| {
+        let loss = Loss { alone: row.try_get(1)?, cancelled: row.try_get(2)? };
+        Ok((id(row.try_get(0)?), (loss, row.try_get(3)?)))
+    };
+    ended.iter().map(read).collect()
 }
 
 /// Puts tasks back that have lost their lease, or the row by which they waited, without a trace: as

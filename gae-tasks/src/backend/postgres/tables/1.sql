@@ -125,8 +125,8 @@ CREATE TABLE gae_tasks.waiting (
 -- Pauses that began in the future, because the clock was set back, are looked for here.
 CREATE INDEX task_paused ON gae_tasks.task (since) WHERE since IS NOT NULL;
 
--- A row for each leased task. It is changed only by renewals, and if the task is cancelled, until
--- it is deleted.
+-- A row for each leased task. It is changed only by renewals, and if the task is cancelled or its
+-- queue gets limits, until it is deleted.
 CREATE TABLE gae_tasks.lease (
     task uuid PRIMARY KEY,
     token bigint NOT NULL,
@@ -139,11 +139,27 @@ CREATE TABLE gae_tasks.lease (
     -- this key that it lives.
     holder bigint,
     -- Whether the task was cancelled: it ends with its lease. Null for nearly all.
-    cancelled boolean
+    cancelled boolean,
+    -- The queue, if it has limits.
+    queue text COLLATE "C",
+    -- Whether the lease has taken a token of the queue's bucket.
+    paid boolean
 );
 
 -- Holders look here for tasks of theirs that were cancelled.
 CREATE INDEX lease_cancelled ON gae_tasks.lease (task) WHERE cancelled;
+
+-- What runs in queues with limits is counted here.
+CREATE INDEX lease_limited ON gae_tasks.lease (queue) WHERE queue IS NOT NULL;
+
+-- The token bucket of each queue with limits, in millionths of a token, as of a time. Whoever
+-- leases from such a queue has locked its row, so that nobody counts beside it. Rows are committed
+-- with the configuration of their queue.
+CREATE TABLE gae_tasks.bucket (
+    queue text COLLATE "C" PRIMARY KEY,
+    millionths bigint NOT NULL,
+    at bigint NOT NULL
+);
 
 -- Names in use: names of stored tasks and, until the time `until`, of tasks that are over.
 CREATE TABLE gae_tasks.name (
@@ -208,5 +224,11 @@ ALTER TABLE gae_tasks.lease SET (
 ALTER TABLE gae_tasks.schedule SET (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+ALTER TABLE gae_tasks.bucket SET (
+    fillfactor = 50,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0
 );

@@ -73,10 +73,13 @@ impl Catalogue {
                 && stored.get(&lane.queue).is_none_or(is_open)
             {
                 let schema = || schemas.find(connection, lane.route.shape());
+                let limits = stored.get(&lane.queue).and_then(Queue::limits);
                 match readers.reader(routes, &lane.route, schema)? {
-                    Ok(reader) => readable.extend(
-                        reader.map(|reader| RunnableLane::new(lane, reader, step(&lane.queue))),
-                    ),
+                    Ok(reader) => {
+                        readable.extend(reader.map(|reader| {
+                            RunnableLane::new(lane, reader, step(&lane.queue), limits)
+                        }))
+                    }
                     Err(question) => questions.push(question),
                 }
             }

@@ -122,8 +122,9 @@ CREATE INDEX gae_tasks_ready_refused ON gae_tasks_ready (standing, due) WHERE re
 
 CREATE INDEX gae_tasks_pause ON gae_tasks_waiting (since) WHERE since IS NOT NULL;
 
--- As many rows as leases in progress, so no index is needed. Tasks that were leased together share
--- a row, but a task that has lost leases has its own.
+-- As many rows as leases in progress, so only one index is needed. Tasks that were leased together
+-- share a row, but a task that has lost leases has its own, and so have the tasks of a queue with
+-- limits.
 CREATE TABLE gae_tasks_lease (
     -- The first row of a token has the token itself, a multiple of 256; a row that is split off has
     -- the next free one of the 255 numbers after it.
@@ -136,7 +137,23 @@ CREATE TABLE gae_tasks_lease (
     -- Whether the only task of the row was cancelled: it ends with its lease.
     cancelled INTEGER NOT NULL DEFAULT 0,
     -- 24 bytes for each task: its id, and how it waited, so that a release can restore this.
-    tasks BLOB NOT NULL
+    tasks BLOB NOT NULL,
+    -- The queue of the tasks, if it bounds how many of them run at a time: its place in the order
+    -- of turns.
+    queue INTEGER,
+    -- Whether each lease took a token of its queue's bucket, which a release gives back.
+    paid INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE INDEX gae_tasks_limited ON gae_tasks_lease (queue) WHERE queue IS NOT NULL;
+
+-- The token buckets of queues with a rate; a queue without a row has a full one.
+CREATE TABLE gae_tasks_bucket (
+    -- The queue's place in the order of turns.
+    queue INTEGER PRIMARY KEY,
+    -- Millionths of a token, at the time `at`.
+    millionths INTEGER NOT NULL,
+    at INTEGER NOT NULL
 );
 
 CREATE TABLE gae_tasks_error (

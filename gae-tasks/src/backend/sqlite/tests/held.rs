@@ -164,7 +164,8 @@ fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u6
                 model.insert(id, (LeaseRef { id, token }, how, expires, false));
             }
             let (duration, alone, cancelled) = (Duration::from_secs(1), false, false);
-            let terms = Terms { expires, duration, session: 1, alone, cancelled };
+            let (queue, paid) = (None, false);
+            let terms = Terms { expires, duration, session: 1, alone, cancelled, queue, paid };
             held::give(connection, token, terms, &Members::new(members)).unwrap();
         }
         Step::Extend(which, until) => {
@@ -254,7 +255,7 @@ fn a_row_is_split_beside_one_that_cannot_be_read() {
     // Only the second row of the token can be read.
     other.execute_batch("UPDATE gae_tasks_lease SET id = id + 1").unwrap();
     let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, \
-                  cancelled, tasks FROM gae_tasks_lease";
+                  cancelled, tasks, queue, paid FROM gae_tasks_lease";
     other.execute_batch(spoilt).unwrap();
     let extend = Extend::new(Now::At(at(110)), vec![leased[1].lease], Duration::from_secs(30));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true]);

@@ -7,8 +7,8 @@ use super::super::connection::{Durability, create};
 use super::super::database::Database;
 use super::super::error::Fault;
 use super::super::{
-    admin, held, merge, ready, row, sample, schedules, settle, stats, stray, sweep, task_rows,
-    tick, waiting,
+    admin, held, limits, merge, ready, row, sample, schedules, settle, stats, stray, sweep,
+    task_rows, tick, waiting,
 };
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
@@ -68,6 +68,8 @@ fn check(connection: &Connection, state: &str) {
         (held::ROW, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid=?)"),
         (held::OF_TOKEN, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid>?"),
         (held::ALL, "SCAN gae_tasks_lease"),
+        (limits::BUCKET, "SEARCH gae_tasks_bucket USING INTEGER PRIMARY KEY (rowid=?)"),
+        (limits::LIVE, "SEARCH gae_tasks_lease USING INDEX gae_tasks_limited (queue=?)"),
         (held::CANCELLED, "SCAN gae_tasks_lease"),
         (stray::LOOK, "SEARCH t USING PRIMARY KEY (id>? AND id<?)"),
         (admin::IS_OF_QUEUE, "SEARCH t USING PRIMARY KEY (id=?)"),
