@@ -36,7 +36,11 @@ struct Inner {
     lease: Option<Held>,
     /// Whether the handler has completed the task in a transaction, which may be rolled back.
     completed: AtomicBool,
-    cancelled: AtomicBool,
+    /// Whether the task was cancelled: the handler has a grace to end.
+    requested: AtomicBool,
+    /// Whether the handler is to end at once.
+    stopped: AtomicBool,
+    /// Notified when one of the two changes.
     cancellation: Notify,
 }
 
@@ -79,7 +83,8 @@ impl TaskContext {
             attempt,
             lease,
             completed: AtomicBool::new(false),
-            cancelled: AtomicBool::new(false),
+            requested: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             cancellation: Notify::new(),
         }))
     }
@@ -131,21 +136,52 @@ impl TaskContext {
         self.0.attempt.traceparent.as_deref()
     }
 
-    /// Whether the deadline has passed or the lease is lost. Work that the handler still does may
-    /// then be done twice.
+    /// Whether the deadline has passed, the lease is lost, or the task was
+    /// [cancelled](crate::Client::cancel). In the first two cases, work that the handler still does
+    /// may be done twice.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.load(Ordering::Acquire)
+        self.is_stopped() || self.is_cancel_requested()
     }
 
-    /// Waits until the deadline has passed or the lease is lost.
+    /// Waits until the deadline has passed, the lease is lost, or the task was
+    /// [cancelled](crate::Client::cancel).
     ///
-    /// An async handler is dropped at that moment and need not check. A plain function cannot be
-    /// stopped and should check [`is_cancelled`](Self::is_cancelled) between steps.
+    /// An async handler need not check. When the deadline has passed or the lease is lost, it is
+    /// dropped at that moment. When the task was cancelled, it has
+    /// [5 seconds](crate::Worker::cancel_grace) to clean up and end before it is dropped. A plain
+    /// function cannot be stopped and should check [`is_cancelled`](Self::is_cancelled) between
+    /// steps.
+    ///
+    /// ```
+    /// use gae_tasks::{TaskContext, deferred};
+    ///
+    /// # async fn export_rows() {}
+    /// # async fn remove_file() {}
+    /// #[deferred]
+    /// async fn export(#[context] cx: &TaskContext) -> Result<(), &'static str> {
+    ///     tokio::select! {
+    ///         () = export_rows() => Ok(()),
+    ///         () = cx.cancelled() => {
+    ///             remove_file().await;
+    ///             Err("it was cancelled")
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub async fn cancelled(&self) {
+        self.until(Self::is_cancelled).await;
+    }
+
+    /// Waits until the handler is to end at once.
+    pub(crate) async fn stopped(&self) {
+        self.until(Self::is_stopped).await;
+    }
+
+    async fn until(&self, is_so: fn(&Self) -> bool) {
         let mut notified = std::pin::pin!(self.0.cancellation.notified());
         loop {
             notified.as_mut().enable();
-            if self.is_cancelled() {
+            if is_so(self) {
                 return;
             }
             notified.as_mut().await;
@@ -223,9 +259,26 @@ impl TaskContext {
         self.0.completed.load(Ordering::Acquire)
     }
 
+    /// Has the handler end at once: its deadline has passed, or its lease is lost.
     pub(crate) fn cancel(&self) {
-        self.0.cancelled.store(true, Ordering::Release);
+        self.0.stopped.store(true, Ordering::Release);
         self.0.cancellation.notify_waiters();
+    }
+
+    /// Whether the handler is to end at once.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// Has the handler end soon: its task was cancelled.
+    pub(crate) fn request_cancel(&self) {
+        self.0.requested.store(true, Ordering::Release);
+        self.0.cancellation.notify_waiters();
+    }
+
+    /// Whether the task was cancelled.
+    pub(crate) fn is_cancel_requested(&self) -> bool {
+        self.0.requested.load(Ordering::Acquire)
     }
 }
 

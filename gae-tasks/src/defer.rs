@@ -3,6 +3,8 @@
 mod in_tx;
 mod options;
 mod prepare;
+#[cfg(feature = "cron")]
+mod template;
 
 use std::time::Duration;
 
@@ -99,8 +101,16 @@ impl Defer {
     }
 
     fn encoded<A: Args>(payload: Result<Vec<u8>, UnreadableError>) -> Self {
+        Self::of(A::Task::registration(), payload)
+    }
+
+    /// Creates a call with args that are encoded already.
+    pub(crate) fn of(
+        registration: &'static Registration,
+        payload: Result<Vec<u8>, UnreadableError>,
+    ) -> Self {
         Self {
-            registration: A::Task::registration(),
+            registration,
             payload,
             client: None,
             schedule: Schedule::Now,

@@ -45,6 +45,8 @@ pub(crate) struct Dispatcher {
     max_stored_payload: u64,
     /// The storage of leased tasks.
     storage: Arc<Storage>,
+    /// How long the async handler of a cancelled task may go on.
+    cancel_grace: Duration,
 }
 
 impl Dispatcher {
@@ -55,13 +57,20 @@ impl Dispatcher {
         payloads: Option<Shelf>,
     ) -> Self {
         let storage = Arc::new(Storage { backend: "none", home: None, clock: Arc::clone(&clock) });
-        Self { states, clock, client, payloads, max_stored_payload: u64::MAX, storage }
+        let (max_stored_payload, cancel_grace) = (u64::MAX, Duration::ZERO);
+        Self { states, clock, client, payloads, max_stored_payload, storage, cancel_grace }
     }
 
     /// Sets the backend from which the tasks are leased.
     pub(crate) fn with_backend(mut self, limits: &Capabilities) -> Self {
         let (home, clock) = (limits.home.clone(), Arc::clone(&self.clock));
         self.storage = Arc::new(Storage { backend: limits.backend, home, clock });
+        self
+    }
+
+    /// Sets how long the async handler of a cancelled task may go on.
+    pub(crate) fn with_cancel_grace(mut self, grace: Duration) -> Self {
+        self.cancel_grace = grace;
         self
     }
 
@@ -80,8 +89,9 @@ impl Dispatcher {
     /// Makes one attempt, in its own span, and logs the outcome.
     ///
     /// If `context` is cancelled from outside (the lease is lost), an async handler is dropped and
-    /// the outcome is [`Outcome::Released`]. If `attributes` say that the payload is in a payload
-    /// store, the payload is loaded from there. `outlook` predicts what follows a failure.
+    /// the outcome is [`Outcome::Released`]. If the task was cancelled, the handler is dropped
+    /// after a grace, and has failed. If `attributes` say that the payload is in a payload store,
+    /// the payload is loaded from there. `outlook` predicts what follows a failure.
     pub(crate) async fn dispatch(
         &self,
         routed: &Routed,
@@ -210,10 +220,24 @@ impl Dispatcher {
         tokio::select! {
             biased;
             outcome = handler => outcome,
-            () = context.cancelled() => Outcome::Released,
+            outcome = self.stopped(context) => outcome,
             () = self.clock.sleep(left) => {
                 context.cancel();
                 Outcome::failed(None, DeadlineMissed(context.deadline()).into())
+            }
+        }
+    }
+
+    /// Waits until a handler is to be dropped, and returns the outcome of its attempt: at once if
+    /// the lease is lost, after the grace if the task was cancelled.
+    async fn stopped(&self, context: &TaskContext) -> Outcome {
+        context.cancelled().await;
+        tokio::select! {
+            biased;
+            () = context.stopped() => Outcome::Released,
+            () = self.clock.sleep(self.cancel_grace) => {
+                context.cancel();
+                Outcome::failed(None, GraceOver(self.cancel_grace).into())
             }
         }
     }
@@ -286,6 +310,11 @@ struct ReadingPanicked;
 #[derive(Debug, thiserror::Error)]
 #[error("the attempt took longer than its deadline of {}", readable(*.0))]
 pub(crate) struct DeadlineMissed(Duration);
+
+/// The handler of a cancelled task did not end in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler did not end within {} and was dropped", readable(*.0))]
+struct GraceOver(Duration);
 
 /// A handler panicked.
 #[derive(Debug, thiserror::Error)]

@@ -363,6 +363,47 @@ pub enum Error {
         dead_letters: u64,
     },
 
+    /// A schedule cannot be made as it is given.
+    #[error("the schedule `{name}` {problem}")]
+    #[non_exhaustive]
+    Schedule {
+        /// The name of the schedule.
+        name: String,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+
+    /// There is no schedule of this name.
+    #[error(
+        "the program `{program}` has no schedule `{name}`: `client.schedules()` lists them; \
+         `Client::builder().program(..)` names another program"
+    )]
+    #[non_exhaustive]
+    NoSuchSchedule {
+        /// The name of the schedule.
+        name: String,
+        /// The program of the client.
+        program: String,
+    },
+
+    /// The name of a program, to which schedules belong, is not of the form
+    /// `[A-Za-z0-9._-]{1,200}`.
+    #[error(
+        "`{value}` is not a valid name of a program: use 1 to 200 letters, digits, dots, hyphens \
+         or underscores"
+    )]
+    #[non_exhaustive]
+    Program {
+        /// The rejected name.
+        value: String,
+    },
+
+    /// A cron expression or a time zone is not valid.
+    #[cfg(feature = "cron")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+    #[error(transparent)]
+    Cron(#[from] crate::cron::CronError),
+
     /// The backend does not support the call.
     #[error("the `{backend}` backend does not support {what}")]
     #[non_exhaustive]

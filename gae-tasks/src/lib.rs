@@ -103,7 +103,7 @@
 //! | `actix` | | the push service for actix-web 4 |
 //! | `cloud-tasks` | | the backend of Google Cloud Tasks |
 //! | `object-store`, `gcs` | | payload stores in a folder, any `object_store`, Google Cloud Storage |
-//! | `cron` | | schedules: `cron = ".."` of the attribute, `Cron` |
+//! | `cron` | | schedules: `cron = ".."` of the attribute, `Client::schedule`, `Cron` |
 //! | `yaml` | | [`Queues`] from App Engine's `queue.yaml`; with `cron` also its `cron.yaml` |
 //! | `chrono`, `jiff`, `time` | | [`Timestamp`] from and into the types of these crates |
 //! | `testing` | | the test kit |
@@ -174,8 +174,8 @@ pub mod testing;
 pub mod __private;
 
 pub use backend::{
-    CallersTransaction, Capabilities, QueueLimits, QueueRecord, RouteStats, Stats, TaskError,
-    TaskFilter, TaskRecord, TaskState, UnreadQueue,
+    CallersTransaction, Cancelled, Capabilities, QueueLimits, QueueRecord, RouteStats, Stats,
+    TaskError, TaskFilter, TaskRecord, TaskState, UnreadQueue,
 };
 #[cfg(feature = "push")]
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
@@ -186,11 +186,17 @@ pub use client::{
     ListTasksFuture, QueuePlan, Relay, RelayFuture, SweepPayloads, SweepPayloadsFuture, Unroutable,
     Worker, WorkerFuture,
 };
+#[cfg(all(feature = "cron", any(feature = "cloud-tasks", feature = "push")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use client::{CloudScheduler, CloudSchedulerJob};
+#[cfg(feature = "cron")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use client::{MakeSchedule, MakeScheduleFuture, ScheduleRecord};
 pub use clock::{Clock, SystemClock};
 pub use context::{TaskContext, current, is_from_task_queue, retry_count};
 #[cfg(feature = "cron")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
-pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks};
+pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks, Missed};
 #[cfg(all(feature = "cron", feature = "yaml"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "cron", feature = "yaml"))))]
 pub use cron::{CronEntry, CronFile};

@@ -13,10 +13,11 @@ use tokio::sync::watch;
 use self::leased::LeasedKeys;
 use crate::attributes::{Attributes, Spilled};
 use crate::backend::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged, QueueRecord,
-    ReplaceQueue, RouteStats, Sample, Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskFilter,
-    TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, CopyTask,
+    DeadLetterCheck, DeleteQueue, Due, DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased,
+    LeasedTask, List, NewTask, Pull, Purged, PutSchedules, QueueRecord, ReplaceQueue, RouteStats,
+    Sample, Sampled, ScheduleChanged, SchedulesPut, Settle, Settled, StoredSchedule, Surveyed,
+    Sweep, Swept, TaskFilter, TaskRecord, TaskRequest, Tick, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -135,6 +136,13 @@ impl<B: Backend> Spilling<B> {
             known.filter_map(|task| Some((task.spec.id, key_among(put, task)?))).collect(),
         )
         .await;
+    }
+
+    /// The key of the payload of a task that is about to be deleted, if the payload is spilled.
+    async fn key_of_stored(&self, id: TaskId) -> Option<String> {
+        // If this fails, the deletion fails too, or the payload is left to a sweep.
+        let record = self.backend.get(id).await.ok().flatten()?;
+        self.key_of(record.spec.id, record.spec.attributes.as_deref())
     }
 
     /// The payloads of a queue's tasks, dead letters included.
@@ -286,15 +294,23 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool> {
         Box::pin(async move {
-            // If this fails, the deletion fails too, or the payload is left to a sweep.
-            let record = self.backend.get(request.id).await.ok().flatten();
-            let key = record
-                .and_then(|record| self.key_of(record.spec.id, record.spec.attributes.as_deref()));
+            let key = self.key_of_stored(request.id).await;
             let was_stored = self.backend.delete(request).await?;
             if let Some(key) = key.filter(|_| was_stored) {
                 self.shelf.forget(&[key]).await;
             }
             Ok(was_stored)
+        })
+    }
+
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        Box::pin(async move {
+            let key = self.key_of_stored(request.id).await;
+            let cancelled = self.backend.cancel(request).await?;
+            if let Some(key) = key.filter(|_| cancelled == Cancelled::Removed) {
+                self.shelf.forget(&[key]).await;
+            }
+            Ok(cancelled)
         })
     }
 
@@ -365,6 +381,18 @@ impl<B: Backend> Backend for Spilling<B> {
 
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         self.backend.sample(request)
+    }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        self.backend.put_schedules(request)
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        self.backend.schedules(program)
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        self.backend.change_schedule(request)
     }
 }
 
@@ -445,5 +473,26 @@ impl<B: Pull> Pull for Spilling<B> {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.backend.wakeups()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.backend.cancelled()
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.backend.cancels()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        self.backend.due_schedules(request)
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        // A schedule whose payload would be spilled is refused when it is put.
+        self.backend.tick(request)
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.backend.schedule_changes()
     }
 }

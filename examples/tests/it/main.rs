@@ -5,6 +5,7 @@ mod bench;
 mod check_deploy;
 #[path = "../../soak/crew.rs"]
 mod crew;
+mod cron;
 #[path = "../../shop/gateway.rs"]
 mod gateway;
 #[path = "../../soak/growth.rs"]

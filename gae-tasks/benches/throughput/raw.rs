@@ -36,7 +36,7 @@ impl Raw {
             "INSERT INTO gae_tasks_version VALUES (1, 0, 0);
              INSERT INTO gae_tasks_queue VALUES ('default', x'00', 0);
              INSERT INTO gae_tasks_lane
-             VALUES (1, 'default', 'throughput/no_op', 7, 0, 1, x'', 0);",
+             VALUES (1, 'default', 'throughput/no_op', 7, 0, 1, x'', 0, 0);",
         )
         .unwrap();
         let raw = Self { file, inserts: SIZES.map(inserts), last: 0 };

@@ -49,6 +49,9 @@ pub struct Capabilities {
     pub retention: bool,
     /// Which limits its queues can have.
     pub queue_limits: QueueLimits,
+    /// Whether schedules are stored, which workers tick: the key `cron` of the attribute, and
+    /// `Client::schedule` (feature `cron`).
+    pub schedules: bool,
     /// Where the tasks are, if a transaction of an application can be there too:
     /// [`Defer::in_tx`](crate::Defer::in_tx).
     pub home: Option<Home>,
@@ -76,6 +79,7 @@ impl Capabilities {
             dead_letters: true,
             retention: true,
             queue_limits: QueueLimits::ALL,
+            schedules: true,
             home: None,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::gate::{Gate, Opens};
 use super::lease::{Lease, Leased, LeasedTask, Room, Standing};
 use crate::queue::{QueueName, RetryConfig};
 
@@ -22,12 +23,45 @@ pub(crate) struct Haul {
     bytes: usize,
     /// How many more tasks of each bounded queue may be taken.
     bounds: HashMap<QueueName, usize>,
+    /// The gates of the queues with limits that had tasks due.
+    gates: HashMap<QueueName, Gate>,
+    /// How many of the tasks must start at once: they were watched, or their queues have limits.
+    starting: usize,
 }
 
 impl Haul {
     /// Creates an empty haul for this lease.
     pub(crate) fn new(lease: &Lease) -> Self {
-        Self { room: lease.room, tasks: Vec::new(), bytes: 0, bounds: lease.bounds.clone() }
+        Self {
+            room: lease.room,
+            tasks: Vec::new(),
+            bytes: 0,
+            bounds: lease.bounds.clone(),
+            gates: HashMap::new(),
+            starting: 0,
+        }
+    }
+
+    /// Whether the limits of queues apply to this lease.
+    pub(crate) const fn obeys_limits(&self) -> bool {
+        self.room.obeys_limits
+    }
+
+    /// Applies the limits of a queue that has tasks due; called before any of them is taken.
+    pub(crate) fn limit(&mut self, queue: QueueName, gate: Gate) {
+        if self.obeys_limits() {
+            self.gates.insert(queue, gate);
+        }
+    }
+
+    /// The gate of `queue`, if its limits are [applied](Self::limit).
+    pub(crate) fn gate(&self, queue: &QueueName) -> Option<&Gate> {
+        self.gates.get(queue)
+    }
+
+    /// The gates of the queues with limits, after what was taken so far.
+    pub(crate) fn gates(&self) -> impl Iterator<Item = (&QueueName, &Gate)> {
+        self.gates.iter()
     }
 
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -40,9 +74,49 @@ impl Haul {
         if self.is_full() { 0 } else { self.room.left(standing, &self.tasks) }
     }
 
-    /// Returns how many more tasks of `queue` its bound allows.
+    /// Returns how many more tasks of `queue` its bound, its limits and the free runners allow.
     pub(crate) fn room_of(&self, queue: &QueueName) -> usize {
+        match self.gates.get(queue) {
+            None if self.room.is_reserved => 0,
+            None => self.bound_of(queue),
+            Some(gate) => self.bound_of(queue).min(gate.gives()).min(self.startable()),
+        }
+    }
+
+    /// Like [`room_of`](Self::room_of), for tasks that were made due by hand: they run beyond the
+    /// limits.
+    pub(crate) fn room_of_forced(&self, queue: &QueueName) -> usize {
+        let is_limited = self.gates.contains_key(queue);
+        let room = if is_limited { self.startable() } else { usize::MAX };
+        if self.room.is_reserved && !is_limited { 0 } else { self.bound_of(queue).min(room) }
+    }
+
+    /// Whether `queue` would give another task if another runner was free.
+    pub(crate) fn holds_back(&self, queue: &QueueName) -> bool {
+        let gives = |gate: &Gate| gate.gives() > 0;
+        self.startable() == 0
+            && self.bound_of(queue) > 0
+            && self.gates.get(queue).is_some_and(gives)
+    }
+
+    /// Returns when `queue` may give another task; at once, if it has no limits.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn opens_of(&self, queue: &QueueName) -> Opens {
+        self.gates.get(queue).map_or(Opens::Now, Gate::opens)
+    }
+
+    /// Like [`holds_back`](Self::holds_back), for tasks that were made due by hand.
+    pub(crate) fn holds_back_forced(&self, queue: &QueueName) -> bool {
+        self.startable() == 0 && self.bound_of(queue) > 0 && self.gates.contains_key(queue)
+    }
+
+    fn bound_of(&self, queue: &QueueName) -> usize {
         self.bounds.get(queue).copied().unwrap_or(usize::MAX)
+    }
+
+    /// Returns how many more free runners there are.
+    pub(crate) const fn startable(&self) -> usize {
+        self.room.startable.saturating_sub(self.starting)
     }
 
     /// Whether the payloads fill the lease.
@@ -50,7 +124,12 @@ impl Haul {
         self.bytes >= MAX_LEASED_BYTES
     }
 
-    pub(crate) fn add(&mut self, task: LeasedTask) {
+    pub(crate) fn add(&mut self, mut task: LeasedTask) {
+        if let Some(gate) = self.gates.get_mut(&task.spec.queue) {
+            (task.at_once, task.paid) = (true, gate.has_rate() && !task.forced);
+            if task.forced { gate.force() } else { gate.give() }
+        }
+        self.starting += usize::from(task.at_once || task.standing != Standing::Clear);
         if let Some(bound) = self.bounds.get_mut(&task.spec.queue) {
             *bound = bound.saturating_sub(1);
         }
@@ -58,8 +137,19 @@ impl Haul {
         self.tasks.push(task);
     }
 
-    /// Returns the answer. `next` is the time until a further task becomes due; `retry_of` returns
-    /// how a queue retries failed tasks, if its configuration says.
+    /// Returns how long until the first of the queues with limits gives its next task, among those
+    /// that wait for a token.
+    pub(crate) fn opens(&self) -> Option<Duration> {
+        let wait = |gate: &Gate| match gate.opens() {
+            Opens::After(wait) => Some(wait),
+            Opens::Now | Opens::WhenOneEnds => None,
+        };
+        self.gates.values().filter_map(wait).min()
+    }
+
+    /// Returns the answer. `next` is the time until a further task becomes due, to which the
+    /// limits of queues are added; `retry_of` returns how a queue retries failed tasks, if its
+    /// configuration says.
     pub(crate) fn leased(
         mut self,
         next: Option<Duration>,
@@ -74,6 +164,7 @@ impl Haul {
             task.retry.clone_from(&of_queue.1);
             last = Some(of_queue);
         }
+        let next = next.into_iter().chain(self.opens()).min();
         let next = if self.is_full() { Some(Duration::ZERO) } else { next };
         Leased::new(self.tasks, next)
     }

@@ -69,17 +69,34 @@ pub struct Room {
     /// Whether the lessee runs the tasks, so that one of them may kill it. If not, the standing of
     /// a task does not matter, and no lost lease counts as an attempt.
     pub is_watched: bool,
+    /// Whether the limits of queues apply. Not to a relay: whoever runs its tasks has limits of its
+    /// own.
+    pub obeys_limits: bool,
+    /// How many runners are free now: from queues with limits no more tasks are leased than there
+    /// are free runners, because their leases mean that the tasks start.
+    pub startable: usize,
+    /// Whether the room is for tasks of queues with limits only.
+    pub is_reserved: bool,
 }
 
 impl Room {
     /// Creates room for `total` tasks of any standing.
     pub const fn new(total: usize) -> Self {
-        Self { total, starting: total, suspects: total, in_company: false, is_watched: true }
+        Self {
+            total,
+            starting: total,
+            suspects: total,
+            in_company: false,
+            is_watched: true,
+            obeys_limits: true,
+            startable: total,
+            is_reserved: false,
+        }
     }
 
     /// Creates room for `total` tasks that are not run by whoever leases them.
     pub const fn unwatched(total: usize) -> Self {
-        Self { is_watched: false, ..Self::new(total) }
+        Self { is_watched: false, obeys_limits: false, ..Self::new(total) }
     }
 
     /// Returns how many tasks of `standing` may still be leased after `taken`.
@@ -193,24 +210,30 @@ pub trait ReadsRoutes: fmt::Debug + Send + Sync {
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Leased {
-    /// The leased tasks: suspects, then marked tasks, both by schedule time, then by id; then clear
-    /// tasks, by the turns of their queues. Among tasks of one standing, and in the turn of a
-    /// queue, those come first that only other readers refused: they had their turn before.
+    /// The leased tasks: suspects, then marked tasks, both by schedule time and priority, then by
+    /// id; then clear tasks, by the turns of their queues. Among tasks of one standing, and in the
+    /// turn of a queue, those come first that only other readers refused, as they had their turn
+    /// before, and those that were made due by hand.
     pub tasks: Vec<LeasedTask>,
-    /// How long until a further task of these queues and routes becomes due; `None` if no task
-    /// waits for its time. While due tasks are left in a queue and route, later ones of the same
+    /// How long until a further task of these queues and routes becomes due, or the limits of a
+    /// queue that had tasks due let it give one; `None` if nothing waits for a time. A queue that
+    /// waits for the end of a lease has no time: the backend wakes its workers.
+    ///
+    /// While due tasks are left in a queue and route, later ones of the same
     /// queue and route may not be counted. Zero if more tasks may be due: the payloads filled the
     /// lease, or the backend answers before it looks for more.
     pub next: Option<Duration>,
     /// Whether a due isolated task was not leased because there are other suspects.
     pub isolated: bool,
+    /// Whether due tasks of queues with limits were left only because no more runners were free.
+    pub held_back: bool,
 }
 
 impl Leased {
-    /// Creates an answer with these tasks; a further task becomes due after `next`, and no isolated
-    /// task is left.
+    /// Creates an answer with these tasks; a further task becomes due after `next`, no isolated
+    /// task is left, and none waits for a runner.
     pub const fn new(tasks: Vec<LeasedTask>, next: Option<Duration>) -> Self {
-        Self { tasks, next, isolated: false }
+        Self { tasks, next, isolated: false, held_back: false }
     }
 }
 
@@ -276,6 +299,13 @@ pub struct LeasedTask {
     /// Whether the task is a suspect that no other suspect may run beside: if this lease is lost,
     /// the loss counts as an attempt.
     pub alone: bool,
+    /// Whether the queue had limits when the task was leased: the task starts at once, before those
+    /// that were leased ahead.
+    pub at_once: bool,
+    /// Whether the lease took a token of the queue's bucket.
+    pub paid: bool,
+    /// Whether the task was made due by hand, and no attempt was answered since.
+    pub forced: bool,
 }
 
 impl LeasedTask {
@@ -300,6 +330,9 @@ impl LeasedTask {
             first_attempt,
             retry,
             alone,
+            at_once: false,
+            paid: false,
+            forced: false,
         }
     }
 }

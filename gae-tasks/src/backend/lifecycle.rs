@@ -1,6 +1,7 @@
 //! Decides what becomes of a task: pure functions of its facts, an event, its queue's
 //! configuration, and the time. Backends store the change.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::lease::Standing;
@@ -31,6 +32,9 @@ pub(crate) struct Facts {
     /// The readers that refused it. Only they obey the [wait](Self::wait); any other reader may
     /// have the task at once.
     pub(crate) refusers: Refusers,
+    /// Whether the task was made due by hand, and no attempt has been answered since: it is leased
+    /// even while its queue is paused, and before the other tasks of its queue.
+    pub(crate) forced: bool,
     /// The task's own cap on attempts, which ends it whatever its queue allows.
     pub(crate) max_attempts: Option<u32>,
     /// When the task became a dead letter.
@@ -161,7 +165,7 @@ pub(crate) enum Change<'a> {
     Back,
     /// The task has these facts, and waits or is dead accordingly. An error is added to its kept
     /// errors.
-    To { facts: Facts, error: Option<&'a str> },
+    To { facts: Facts, error: Option<Cow<'a, str>> },
 }
 
 impl Facts {
@@ -176,6 +180,7 @@ impl Facts {
             lost_attempts: 0,
             refusals: 0,
             refusers: Refusers::NONE,
+            forced: false,
             max_attempts,
             died: None,
         }
@@ -250,6 +255,12 @@ impl Facts {
     fn forget_refusals(&mut self) {
         (self.refusals, self.refusers) = (0, Refusers::NONE);
     }
+
+    /// Forgets what sets the task apart until an attempt was answered.
+    fn forget_exceptions(&mut self) {
+        self.forget_refusals();
+        self.forced = false;
+    }
 }
 
 /// How the attempt under a lease ended.
@@ -260,19 +271,30 @@ pub(crate) struct Ended<'a> {
     pub(crate) began: Option<Timestamp>,
     /// The backoff of the task's type.
     pub(crate) backoff: TypeBackoff,
+    /// Whether the cancellation of the task was requested while it was leased.
+    pub(crate) cancelled: bool,
 }
 
 impl<'a> Ended<'a> {
     /// Creates the end of an attempt with an unknown start, for a task whose type sets no backoff.
-    #[cfg(any(test, feature = "push"))]
     pub(crate) const fn of(verdict: &'a Verdict) -> Self {
-        Self { verdict, began: None, backoff: TypeBackoff::NONE }
+        Self { verdict, began: None, backoff: TypeBackoff::NONE, cancelled: false }
     }
 }
 
 /// Settles a leased task. If this program cannot read the rules, a failed task is left to a program
-/// that can.
+/// that can. A task that was cancelled meanwhile is done or a dead letter.
 pub(crate) fn settle<'a>(
+    facts: Facts,
+    ended: Ended<'a>,
+    rules: Option<&Rules>,
+    now: Timestamp,
+) -> Change<'a> {
+    let change = settle_uncancelled(facts, ended, rules, now);
+    if ended.cancelled { cancelled(facts, change, now) } else { change }
+}
+
+fn settle_uncancelled<'a>(
     facts: Facts,
     ended: Ended<'a>,
     rules: Option<&Rules>,
@@ -288,24 +310,24 @@ pub(crate) fn settle<'a>(
             facts.refusers = facts.refusers.with(*reader);
             let until = now.plus(refusal_pause(facts.refusals));
             facts.wait = Wait::Pause { until, since: now };
-            Change::To { facts, error: Some(error) }
+            Change::To { facts, error: Some(error.into()) }
         }
         Verdict::Undeliverable { error } => {
-            facts.forget_refusals();
+            facts.forget_exceptions();
             facts.died = Some(now);
-            Change::To { facts, error: Some(error) }
+            Change::To { facts, error: Some(error.into()) }
         }
         Verdict::Permanent { error } => {
-            facts.forget_refusals();
+            facts.forget_exceptions();
             facts.count_attempt(began);
             facts.died = Some(now);
-            Change::To { facts, error: Some(error) }
+            Change::To { facts, error: Some(error.into()) }
         }
         Verdict::Retry { error, after, max_attempts } => {
             // A task that answers does not kill its worker. The pause before its next attempt is
             // for every reader, also for those that had refused it.
             facts.forget_losses();
-            facts.forget_refusals();
+            facts.forget_exceptions();
             facts.count_attempt(began);
             match rules {
                 None => facts.wait = Wait::Worker(facts.wait.due()),
@@ -317,15 +339,35 @@ pub(crate) fn settle<'a>(
                     facts.wait = Wait::Pause { until: now.plus(pause), since: now };
                 }
             }
-            Change::To { facts, error: Some(error) }
+            Change::To { facts, error: Some(error.into()) }
         }
     }
 }
 
-/// Recovers a leased task whose worker is gone. If the task ran `alone`, the loss counts as an
+/// How a leased task ran whose worker is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// Whether the task was the only suspect of its client's workers.
+    pub(crate) alone: bool,
+    /// Whether the cancellation of the task was requested while it was leased.
+    pub(crate) cancelled: bool,
+}
+
+/// Recovers a leased task whose worker is gone. If the task ran alone, the loss counts as an
 /// attempt; otherwise the task may never have started, or another task may be to blame. If this
-/// program cannot read the rules, a program that can decides whether the task dies.
+/// program cannot read the rules, a program that can decides whether the task dies. A task that was
+/// cancelled meanwhile is a dead letter.
 pub(crate) fn lose(
+    facts: Facts,
+    loss: Loss,
+    rules: Option<&Rules>,
+    now: Timestamp,
+) -> Change<'static> {
+    let change = lose_uncancelled(facts, loss.alone, rules, now);
+    if loss.cancelled { cancelled(facts, change, now) } else { change }
+}
+
+fn lose_uncancelled(
     facts: Facts,
     alone: bool,
     rules: Option<&Rules>,
@@ -344,10 +386,22 @@ pub(crate) fn lose(
     if rules.is_some_and(is_over) {
         facts.died = Some(now);
     }
-    Change::To { facts, error: Some(error_text::LEASE_LOST) }
+    Change::To { facts, error: Some(error_text::LEASE_LOST.into()) }
 }
 
-/// Makes a waiting task due at once, for every reader.
+/// Ends the lease of a task whose cancellation was requested: the task is not attempted again,
+/// whatever else would become of it.
+fn cancelled<'a>(facts: Facts, change: Change<'a>, now: Timestamp) -> Change<'a> {
+    let (mut facts, error) = match change {
+        Change::Over => return Change::Over,
+        Change::Back => (facts, None),
+        Change::To { facts, error } => (facts, error),
+    };
+    facts.died = Some(now);
+    Change::To { facts, error: Some(error_text::cancelled(error.as_deref()).into()) }
+}
+
+/// Makes a waiting task due at once, for every reader, even if its queue is paused.
 ///
 /// # Errors
 /// The reason why the task cannot run now.
@@ -360,6 +414,7 @@ pub(crate) fn run_now(
         TaskState::Scheduled => {
             let mut facts = Facts { wait: Wait::Worker(facts.wait.due().min(now)), ..facts };
             facts.forget_refusals();
+            facts.forced = true;
             Ok(facts)
         }
         TaskState::Leased => Err(error_text::RUNNING),

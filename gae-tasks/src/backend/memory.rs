@@ -1,10 +1,12 @@
 //! The backend in this process's memory: for tests, and the reference that the other backends are
 //! compared with.
 
+mod limited;
 mod order;
 mod store;
 
 use std::fmt;
+use std::mem;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -13,9 +15,10 @@ use tokio::sync::watch;
 
 use self::store::{Store, Stored};
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, Settle, Settled, Sweep,
-    Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, DeleteQueue, Due,
+    DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purged, PutSchedules,
+    QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, ScheduleChanged, SchedulesPut, Settle,
+    Settled, StoredSchedule, Sweep, Swept, TaskRecord, TaskRequest, Tick, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -39,18 +42,34 @@ use crate::time::{Now, Timestamp};
 pub struct Memory {
     store: Mutex<Store>,
     wakeups: watch::Sender<u64>,
+    /// Changes whenever the cancellation of a leased task was requested.
+    cancels: watch::Sender<u64>,
+    schedule_changes: watch::Sender<u64>,
 }
 
 impl Memory {
     /// Creates a backend without tasks.
     pub fn new() -> Self {
-        Self { store: Mutex::default(), wakeups: watch::Sender::new(0) }
+        let (wakeups, cancels) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { store: Mutex::default(), wakeups, cancels, schedule_changes: watch::Sender::new(0) }
     }
 
     /// Runs `work` on the store; the returned future is ready at once.
     fn answer<'a, T: Send + 'a>(&self, work: impl FnOnce(&mut Store) -> T) -> BackendFuture<'a, T> {
-        let answer = work(&mut self.lock());
-        Box::pin(std::future::ready(Ok(answer)))
+        Box::pin(std::future::ready(Ok(self.change(work))))
+    }
+
+    /// Runs `work` on the store and wakes the workers if a queue with limits may give more tasks
+    /// than before.
+    fn change<T>(&self, work: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.lock();
+        let done = work(&mut store);
+        let has_opened = mem::take(&mut store.has_opened);
+        drop(store);
+        if has_opened {
+            self.wake();
+        }
+        done
     }
 
     /// Runs `work` on the store and wakes the workers, because a task may have become due.
@@ -146,6 +165,13 @@ impl Backend for Memory {
         Box::pin(std::future::ready(answer))
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        let now = moment(request.now);
+        let answer = self.answer(|store| store.cancel(request.id, now));
+        self.cancels.send_modify(|count| *count += 1);
+        answer
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let now = moment(request.now);
         let answer = self.lock().replay(request.id, now);
@@ -159,7 +185,7 @@ impl Backend for Memory {
     }
 
     fn put_queue(&self, queue: QueueName, config: QueueConfig) -> BackendFuture<'_, ()> {
-        self.answer(|store| store.configure(&queue, |stored| stored.merged(config)))
+        self.answer_and_wake(|store| store.configure(&queue, |stored| stored.merged(config)))
     }
 
     fn replace_queue(&self, request: ReplaceQueue) -> BackendFuture<'_, ()> {
@@ -192,7 +218,7 @@ impl Backend for Memory {
 
     fn delete_queue(&self, request: DeleteQueue) -> BackendFuture<'_, Purged> {
         let now = moment(request.now);
-        let answer = self.lock().delete_queue(&request, now);
+        let answer = self.change(|store| store.delete_queue(&request, now));
         Box::pin(std::future::ready(answer))
     }
 
@@ -203,6 +229,24 @@ impl Backend for Memory {
 
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         self.answer(|store| Ok(store.sample(&request)))
+    }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        let now = moment(request.now);
+        let answer = self.answer(|store| store.put_schedules(&request, now));
+        self.schedule_changes.send_modify(|count| *count += 1);
+        answer
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        self.answer(|store| store.schedules_of(program.as_deref()))
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        let now = moment(request.now);
+        let answer = self.answer(|store| store.change_schedule(&request, now));
+        self.schedule_changes.send_modify(|count| *count += 1);
+        answer
     }
 }
 
@@ -236,7 +280,7 @@ impl Pull for Memory {
                 .map(|settlement| store.settle(settlement, now))
                 .collect()
         };
-        let settled = settle(&mut self.lock());
+        let settled = self.change(settle);
         if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
             self.wake();
         }
@@ -245,7 +289,7 @@ impl Pull for Memory {
 
     fn sweep(&self, request: Sweep) -> BackendFuture<'_, Swept> {
         let now = moment(request.now);
-        let swept = self.lock().sweep(&request, now);
+        let swept = self.change(|store| store.sweep(&request, now));
         if swept.recovered > 0 || swept.shortened > 0 {
             self.wake();
         }
@@ -254,6 +298,35 @@ impl Pull for Memory {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.wakeups.subscribe()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.answer(|store| store.cancelled())
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.cancels.subscribe()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        let now = moment(request.now);
+        self.answer(|store| store.due_schedules(&request, now))
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        let now = moment(request.now);
+        let tick = |store: &mut Store| -> Vec<_> {
+            request.moves.into_iter().map(|made| store.tick(made, now)).collect()
+        };
+        let made = tick(&mut self.lock());
+        if made.contains(&true) {
+            self.wake();
+        }
+        Box::pin(std::future::ready(Ok(made.into_iter().map(Ok).collect())))
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.schedule_changes.subscribe()
     }
 }
 

@@ -13,19 +13,25 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 pub(crate) mod accept;
+mod cancel;
 mod capabilities;
+#[cfg(feature = "cron")]
+pub(crate) mod definition;
+pub(crate) mod gate;
 pub(crate) mod haul;
 pub(crate) mod home;
 pub(crate) mod lease;
 pub(crate) mod lifecycle;
 pub(crate) mod opaque;
 pub(crate) mod outlook;
+pub(crate) mod ownership;
 mod readers;
 pub(crate) mod record;
 pub(crate) mod refusers;
 mod request;
 #[cfg(any(feature = "cloud-tasks", feature = "postgres"))]
 mod runtime;
+mod schedule;
 pub(crate) mod settle;
 mod shared;
 mod survey;
@@ -42,6 +48,7 @@ pub mod postgres;
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub mod sqlite;
 
+pub use cancel::Cancelled;
 pub use capabilities::{Capabilities, QueueLimits};
 pub use home::Home;
 #[doc(hidden)]
@@ -57,6 +64,12 @@ pub use request::{
     Bury, CopyTask, DeleteQueue, Enqueue, List, NewTask, Purged, ReplaceQueue, TaskFilter,
     TaskRequest,
 };
+pub use schedule::{
+    ChangeSchedule, NewSchedule, PutSchedules, ScheduleChange, ScheduleChanged, ScheduleKey,
+    SchedulePut, SchedulesPut, StoredSchedule,
+};
+#[doc(hidden)]
+pub use schedule::{Due, DueSchedules, Tick, TickMove};
 #[doc(hidden)]
 pub use settle::{ForgottenTask, HeldLease, Settle, Settled, Settlement, Sweep, Swept, Verdict};
 pub use survey::{Sample, Sampled, Surveyed, UnreadQueue};
@@ -147,11 +160,21 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Returns whether the task was stored.
     fn delete(&self, request: TaskRequest) -> BackendFuture<'_, bool>;
 
-    /// Makes a waiting task due at once.
+    /// Makes a waiting task due at once: it is dispatched even while its queue is paused, and
+    /// before the other tasks of its queue. If its attempt fails, it is retried like any other
+    /// task.
     ///
     /// # Errors
     /// [`Error::NoSuchTask`] if the task is not stored, is leased or is dead.
     fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()>;
+
+    /// Cancels a task. One that waits is deleted, and its name leaves a tombstone. Of a task that a
+    /// worker has, the request is stored until the lease ends, whoever ends it: if the task is not
+    /// done then, it is a dead letter.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if a queue that calls handlers has sent the task to one.
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled>;
 
     /// Gives a dead letter a new life: due at once, no attempts made, its errors kept.
     ///
@@ -213,7 +236,8 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// Returns all queues by name.
     fn queues(&self) -> BackendFuture<'_, Vec<QueueRecord>>;
 
-    /// Pauses or resumes a queue: a paused queue accepts tasks, but none is leased.
+    /// Pauses or resumes a queue: a paused queue accepts tasks, but none is leased unless it was
+    /// [made due by hand](Self::run_now).
     ///
     /// # Errors
     /// [`Error::NoSuchQueue`] if the queue does not exist: neither [put](Self::put_queue) nor
@@ -253,6 +277,36 @@ pub trait Backend: fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// # Errors
     /// Besides errors of the storage, the inner one: this program may not read the queue.
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>>;
+
+    /// Stores schedules of a program in one transaction. Which of them replace what is stored, and
+    /// which of the program's others end, is as documented at [`SchedulePut`] and
+    /// [`SchedulesPut::stopped`].
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] without [`Capabilities::schedules`]; so for all calls about
+    /// schedules.
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        _ = request;
+        without_schedules(self.capabilities().backend)
+    }
+
+    /// Returns the stored schedules of a program, or of all, by program and name.
+    ///
+    /// # Errors
+    /// As [`put_schedules`](Self::put_schedules).
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        _ = program;
+        without_schedules(self.capabilities().backend)
+    }
+
+    /// Pauses, resumes or removes a schedule.
+    ///
+    /// # Errors
+    /// As [`put_schedules`](Self::put_schedules).
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        _ = request;
+        without_schedules(self.capabilities().backend)
+    }
 }
 
 /// A backend that workers lease from: what [`Worker::new`](crate::Worker::new) and
@@ -296,6 +350,47 @@ pub trait Pull: Backend {
     /// through this process and, where the backend hears of other processes, through them.
     #[doc(hidden)]
     fn wakeups(&self) -> watch::Receiver<u64>;
+
+    /// Returns the leases, of any worker, whose tasks were [cancelled](Backend::cancel) since they
+    /// were leased. It is asked often, so it is cheap where there are none.
+    #[doc(hidden)]
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>>;
+
+    /// Returns a channel that changes whenever there may be another [such
+    /// lease](Self::cancelled), through this process.
+    #[doc(hidden)]
+    fn cancels(&self) -> watch::Receiver<u64>;
+
+    /// Returns the schedules that must be looked at by the storage's time, except those that are
+    /// paused and those that a newer version of this crate stored.
+    #[doc(hidden)]
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        _ = request;
+        without_schedules(self.capabilities().backend)
+    }
+
+    /// Makes moves of schedules that were due, and stores their tasks by the rules of
+    /// [`enqueue`](Backend::enqueue). A move and its tasks are one transaction. Returns for each
+    /// whether it was made: not if the schedule has changed since it was read.
+    #[doc(hidden)]
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        _ = request;
+        without_schedules(self.capabilities().backend)
+    }
+
+    /// Returns a channel that changes whenever a schedule was put, resumed or changed through this
+    /// process.
+    #[doc(hidden)]
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
+    }
+}
+
+/// The answer of a backend that stores no schedules.
+fn without_schedules<'a, T: Send + 'a>(backend: &'static str) -> BackendFuture<'a, T> {
+    let what = "schedules: where a queue calls handlers over HTTP, let Cloud Scheduler call them \
+                (`client.cloud_scheduler_jobs(..)`)";
+    Box::pin(std::future::ready(Err(Error::Unsupported { backend, what })))
 }
 
 /// The stored schema of payloads of `shape`; `None` as well if the storage cannot be reached.

@@ -67,7 +67,7 @@ debug_without_payload!(NewTask: spec, payload schema, sensitive schedule);
 debug_without_payload!(TaskRecord: spec, payload schema, sensitive state created schedule_time
     first_attempt attempts lost_leases lost_attempts refusals refused_by errors died);
 debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing lost_leases
-    first_attempt retry alone);
+    first_attempt retry alone at_once paid forced);
 
 impl fmt::Debug for ForgottenTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -60,7 +60,8 @@ impl Outlook {
             after: failure.retry_after(),
             max_attempts: cap,
         };
-        let ended = Ended { verdict: &verdict, began: Some(began), backoff: registration.backoff };
+        let ended =
+            Ended { began: Some(began), backoff: registration.backoff, ..Ended::of(&verdict) };
         match settle(facts, ended, Some(&rules), now) {
             Change::To { facts, .. } if facts.died.is_none() => Self {
                 left: facts.left(&rules, cap),

@@ -213,6 +213,15 @@ pub(crate) mod error_text {
                                          not replayed: its payload is that body, unchanged; defer \
                                          the task again, and delete the letter";
     pub(crate) const NOT_STORED: &str = "is not stored: it is over, or never was";
+
+    /// The error of a task that was cancelled while a worker had it, and how that ended.
+    pub(crate) fn cancelled(error: Option<&str>) -> String {
+        const CANCELLED: &str = "the task was cancelled while a worker had it";
+        match error {
+            Some(error) => format!("{CANCELLED}: {error}"),
+            None => CANCELLED.to_owned(),
+        }
+    }
 }
 
 /// Cuts `message` to [`MAX_ERROR_BYTES`], at the end of a character.

@@ -81,6 +81,12 @@ impl Refusers {
         !self.is_empty() && !self.pauses(reader)
     }
 
+    /// Whether this reader may have the task whatever it waits for: others refused it, or it was
+    /// made due by hand (`forced`).
+    pub(crate) fn let_at_once(&self, reader: ReaderId, forced: bool) -> bool {
+        self.are_others_than(reader) || forced && !self.pauses(reader)
+    }
+
     /// Whether no reader has refused.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample,
-    Sampled, Settle, Settled, Surveyed, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, CopyTask,
+    DeadLetterCheck, DeleteQueue, Due, DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased,
+    List, Pull, Purged, PutSchedules, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled,
+    ScheduleChanged, SchedulesPut, Settle, Settled, StoredSchedule, Surveyed, Sweep, Swept,
+    TaskRecord, TaskRequest, Tick, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -66,6 +68,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).run_now(request)
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        (**self).cancel(request)
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         (**self).replay(request)
     }
@@ -121,6 +127,18 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         (**self).sample(request)
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        (**self).put_schedules(request)
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        (**self).schedules(program)
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        (**self).change_schedule(request)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -147,5 +165,25 @@ impl<B: Pull + ?Sized> Pull for Arc<B> {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         (**self).wakeups()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        (**self).cancelled()
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        (**self).cancels()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        (**self).due_schedules(request)
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        (**self).tick(request)
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        (**self).schedule_changes()
     }
 }

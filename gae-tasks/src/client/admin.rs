@@ -59,7 +59,8 @@ impl Client {
     /// Deletes a task, whatever its state; its name stays blocked for a while. Returns whether the
     /// task was stored.
     ///
-    /// A running attempt at the task is cancelled when its worker next extends its leases.
+    /// A running attempt at the task is cancelled when its worker next extends its leases. To stop
+    /// a task sooner, and to keep it as a dead letter, [cancel](Self::cancel) it.
     ///
     /// # Errors
     /// [`Error::Storage`].
@@ -67,7 +68,11 @@ impl Client {
         self.backend().delete(self.touch(id)).await
     }
 
-    /// Makes a waiting task due at once.
+    /// Makes a waiting task due at once: it runs even while its queue is [paused](Self::pause), and
+    /// before the other tasks of its queue. If that attempt fails, the task is retried like any
+    /// other.
+    ///
+    /// A [bound](crate::Worker::queue_concurrency) of a worker holds for it too.
     ///
     /// # Errors
     /// [`Error::NoSuchTask`] if the task is not waiting.
@@ -129,7 +134,8 @@ impl Client {
     }
 
     /// Pauses a queue: it accepts tasks, but none is started until the queue is
-    /// [resumed](Self::resume).
+    /// [resumed](Self::resume), except tasks that [`run_now`](Self::run_now) makes due. Attempts
+    /// that are running go on.
     ///
     /// To pause a queue before its first task, create it with [`put_queue`](Self::put_queue).
     ///
@@ -149,9 +155,10 @@ impl Client {
         self.backend().set_paused(QueueName::new(queue)?, false).await
     }
 
-    /// Deletes the stored tasks of a queue, except its dead letters and tasks that a newer version
-    /// of this crate stored. A large queue is purged in several steps: if the call is interrupted,
-    /// call it again.
+    /// Deletes the tasks of a queue that are stored when the call begins, except its dead letters
+    /// and tasks that a newer version of this crate stored. A large queue is purged in several
+    /// steps, and tasks that are deferred meanwhile stay: if the call is interrupted, call it
+    /// again.
     ///
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::known_schemas::KnownSchemas;
+#[cfg(feature = "cron")]
+use super::program::StatedProgram;
 use super::relays::Relays;
 use super::retention::StatedRetention;
 use super::spilling::{PayloadSettings, Payloads};
@@ -47,6 +49,10 @@ pub struct ClientBuilder {
     retention: Retention,
     pub(super) payloads: PayloadSettings,
     trace: TraceHook,
+    #[cfg(feature = "cron")]
+    pub(super) program: StatedProgram,
+    #[cfg(all(feature = "cron", feature = "yaml"))]
+    pub(super) cron_file: Option<crate::cron::CronFile>,
 }
 
 impl Default for ClientBuilder {
@@ -60,6 +66,10 @@ impl Default for ClientBuilder {
             retention: Retention::default(),
             payloads: PayloadSettings::default(),
             trace: TraceHook::default(),
+            #[cfg(feature = "cron")]
+            program: StatedProgram::default(),
+            #[cfg(all(feature = "cron", feature = "yaml"))]
+            cron_file: None,
         }
     }
 }
@@ -151,7 +161,8 @@ impl ClientBuilder {
     /// cannot be opened, [`Error::PayloadStoreUrl`] and [`Error::PayloadStore`] if the payload
     /// store cannot be opened, [`Error::QueueName`] if a default queue is not a valid queue name,
     /// [`Error::Misconfigured`] in inline mode if tasks cannot be run, [`Error::Unsupported`] if a
-    /// retention is stated and the backend keeps nothing.
+    /// retention is stated and the backend keeps nothing, [`Error::Program`] if the program's name
+    /// is not valid.
     pub async fn open(self, url: &str) -> Result<Client, Error> {
         self.finish(url::open(url).await?)
     }
@@ -202,6 +213,8 @@ impl ClientBuilder {
     fn finish(mut self, mut storage: Storage) -> Result<Client, Error> {
         let default_queues =
             self.default_queues.iter().cloned().map(QueueName::new).collect::<Result<_, _>>()?;
+        #[cfg(feature = "cron")]
+        self.program.check()?;
         let payloads = std::mem::take(&mut self.payloads).open(&self.clock, &mut storage)?;
         let capabilities = storage.backend().capabilities();
         if self.retention.is_stated() && !capabilities.retention {
@@ -234,6 +247,10 @@ impl ClientBuilder {
             schemas: KnownSchemas::default(),
             trace: self.trace,
             relays: Relays::default(),
+            #[cfg(feature = "cron")]
+            program: self.program.resolve(),
+            #[cfg(all(feature = "cron", feature = "yaml"))]
+            cron_file: self.cron_file,
             suspects: Arc::default(),
         }))
     }

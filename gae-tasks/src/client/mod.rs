@@ -2,24 +2,38 @@
 
 mod admin;
 mod builder;
+mod cancel;
 mod check_deploy;
+#[cfg(all(feature = "cron", any(feature = "cloud-tasks", feature = "push")))]
+mod cloud_scheduler;
+#[cfg(all(feature = "cron", feature = "yaml"))]
+mod cron_file;
 mod current;
+#[cfg(feature = "cron")]
+mod declaration;
 mod defer;
 mod defer_many;
 mod describe;
 mod future;
+#[cfg(feature = "cron")]
+mod identity;
 mod in_tx;
 mod known_schemas;
+mod left_out;
 #[cfg(feature = "push")]
 mod letters;
 mod list;
 mod payloads;
 mod plan_queues;
+#[cfg(feature = "cron")]
+mod program;
 #[cfg(feature = "push")]
 mod push;
 mod relay;
 mod relays;
 mod retention;
+#[cfg(feature = "cron")]
+mod schedules;
 mod serving;
 mod spilling;
 mod storage;
@@ -38,6 +52,9 @@ pub use builder::ClientBuilder;
 pub use check_deploy::{
     CheckDeploy, CheckDeployFuture, DeployReport, DeployRoute, DeployValues, DeployVerdict,
 };
+#[cfg(all(feature = "cron", any(feature = "cloud-tasks", feature = "push")))]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use cloud_scheduler::{CloudScheduler, CloudSchedulerJob};
 pub use current::ClientGuard;
 pub use defer_many::DeferManyFuture;
 pub use describe::Description;
@@ -48,6 +65,9 @@ pub use plan_queues::QueuePlan;
 #[cfg_attr(docsrs, doc(cfg(feature = "push")))]
 pub use push::PushServiceBuilder;
 pub use relay::{Relay, RelayFuture};
+#[cfg(feature = "cron")]
+#[cfg_attr(docsrs, doc(cfg(feature = "cron")))]
+pub use schedules::{MakeSchedule, MakeScheduleFuture, ScheduleRecord};
 pub use sweep_payloads::{SweepPayloads, SweepPayloadsFuture};
 pub use unroutable::Unroutable;
 pub use worker::{Worker, WorkerFuture};
@@ -107,6 +127,10 @@ struct Inner {
     schemas: KnownSchemas,
     trace: TraceHook,
     relays: Relays,
+    #[cfg(feature = "cron")]
+    program: program::Program,
+    #[cfg(all(feature = "cron", feature = "yaml"))]
+    cron_file: Option<crate::cron::CronFile>,
     /// Shared by all workers of the client.
     suspects: Arc<Suspects>,
 }

@@ -211,10 +211,19 @@ impl PushServiceBuilder {
     /// verifier that must not be combined with others, no place for dead letters, a missing queue
     /// for dead letters, a concurrency of zero.
     pub fn build(self) -> Result<PushService, Error> {
-        no_problems(self.problems())?;
+        let problems = self.problems();
+        #[cfg(feature = "cron")]
+        let (problems, declaration) = {
+            let mut problems = problems;
+            let declaration = self.client.declaration(&mut problems);
+            (problems, declaration)
+        };
+        no_problems(problems)?;
         let sink = self.sink.and_then(Result::ok).unwrap_or(Sink::Log);
         let client = self.client;
         let max_stored_payload = self.max_stored_payload.unwrap_or(client.max_payload() as u64);
+        #[cfg(feature = "cron")]
+        tell_of_schedules(&client, declaration.schedules.len());
         let service = PushService::new(ServiceSettings {
             registry: Arc::clone(client.shared_registry()),
             dispatcher: client.dispatcher().with_max_stored_payload(max_stored_payload),
@@ -231,6 +240,8 @@ impl PushServiceBuilder {
             give_up: self.give_up,
             refusals: Refusals::default(),
             has_warned: AtomicBool::new(false),
+            #[cfg(feature = "cron")]
+            declaration,
         });
         if !client.capabilities().pull
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
@@ -310,6 +321,20 @@ fn check_dead_letters(backend: &dyn Backend, client: &Client) -> Vec<String> {
             });
             Vec::new()
         }
+    }
+}
+
+/// Says that no worker ticks the schedules of a program whose queue calls it.
+#[cfg(feature = "cron")]
+fn tell_of_schedules(client: &Client, schedules: usize) {
+    if schedules > 0 && !client.capabilities().schedules {
+        log::say(|| {
+            tracing::info!(
+                schedules,
+                "the schedules of this program tick only if Cloud Scheduler calls this service: \
+                 `client.cloud_scheduler_jobs(..)` prints its jobs"
+            );
+        });
     }
 }
 

@@ -263,6 +263,13 @@ impl Relay {
         // A queue whose tasks cannot be created keeps none of the others waiting.
         let of_each: HashMap<_, _> =
             queues.iter().map(|queue| (queue.clone(), self.concurrency)).collect();
+        #[cfg(feature = "cron")]
+        let declaration = {
+            let mut problems = Vec::new();
+            let declaration = client.declaration(&mut problems);
+            no_problems(problems)?;
+            declaration
+        };
         Ok(WorkerSettings {
             pull: Arc::clone(pull),
             clock: Arc::clone(clock),
@@ -270,6 +277,7 @@ impl Relay {
             dispatcher: client.dispatcher(),
             concurrency: self.concurrency.saturating_mul(queues.len()),
             queues: Arc::new(queues),
+            left_out: BTreeSet::new(),
             queue_concurrency: of_each,
             lease: self.terms.lease(),
             poll_interval: self.terms.poll_interval(),
@@ -278,6 +286,8 @@ impl Relay {
             suspects: Arc::default(),
             errand: Some(Arc::new(carrier)),
             ahead,
+            #[cfg(feature = "cron")]
+            declaration,
         })
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::Client;
 use super::future::boxed_future;
+use super::left_out::{leave_out, no_queues};
 use super::serving::{Role, Serving};
 use super::terms::Terms;
 use crate::backend::Pull;
@@ -18,6 +19,10 @@ use crate::worker::{self, WorkerSettings};
 
 /// The number of concurrent attempts unless [`Worker::concurrency`] sets another.
 const DEFAULT_CONCURRENCY: usize = 50;
+
+/// How long the async handler of a cancelled task may go on unless [`Worker::cancel_grace`] sets
+/// another time.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
 
 /// A higher concurrency is treated as a mistake.
 const MAX_CONCURRENCY: usize = 100_000;
@@ -57,8 +62,10 @@ const MAX_CONCURRENCY: usize = 100_000;
 pub struct Worker {
     client: Client,
     queues: Option<Vec<String>>,
+    left_out: Vec<String>,
     concurrency: usize,
     queue_concurrency: Vec<(String, usize)>,
+    cancel_grace: Duration,
     terms: Terms,
 }
 
@@ -68,8 +75,10 @@ impl Client {
         Worker {
             client: self.clone(),
             queues: None,
+            left_out: Vec::new(),
             concurrency: DEFAULT_CONCURRENCY,
             queue_concurrency: Vec::new(),
+            cancel_grace: CANCEL_GRACE,
             terms: Terms::default(),
         }
     }
@@ -94,6 +103,29 @@ impl Worker {
     /// these queues are named here.
     pub fn queues<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
         self.queues = Some(queues.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Leaves out these queues of those that the registered tasks name: another worker serves them.
+    /// The worker needs nothing that only their tasks need, such as state, and does not report that
+    /// their tasks wait.
+    ///
+    /// A queue that no registered task names is refused when the worker starts, as it may be
+    /// misspelt; so is one that is also in [`.queues([..])`](Self::queues), and a worker that is
+    /// left without queues.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// # let tasks = gae_tasks::Client::open("memory:").await?;
+    /// // The machines with much memory: `.queues(["thumbnails"])`. All others:
+    /// let worker = tasks.worker().without_queues(["thumbnails"]);
+    /// # drop(worker);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn without_queues<Q: Into<String>>(mut self, queues: impl IntoIterator<Item = Q>) -> Self {
+        self.left_out = queues.into_iter().map(Into::into).collect();
         self
     }
 
@@ -154,6 +186,14 @@ impl Worker {
         self
     }
 
+    /// Sets how long an async handler may go on after its task was
+    /// [cancelled](Client::cancel), before it is dropped; 5 seconds by default. A plain function
+    /// goes on until it returns.
+    pub fn cancel_grace(mut self, grace: Duration) -> Self {
+        self.cancel_grace = grace;
+        self
+    }
+
     /// Sets how long a lease lasts unless it is extended, which happens three times as often; 30
     /// seconds by default, at least 1. If this machine dies, its tasks run elsewhere after that
     /// time.
@@ -199,15 +239,16 @@ impl Worker {
             what: "workers, as it calls handlers over HTTP",
         })?;
         let mut misnamed = Vec::new();
-        let queues = self.served_queues(&mut misnamed);
+        let mut queues = self.served_queues(&mut misnamed);
+        let are_stated = self.queues.is_some();
+        let left_out = leave_out(&self.left_out, are_stated, &mut queues, &mut misnamed);
         // The intended name of a misspelt queue is unknown: any task may belong to it.
         let serves = |queue: &QueueName| !misnamed.is_empty() || queues.contains(queue);
         let mut problems =
             client.problems_among(|registration| client.queues_of(registration).iter().any(serves));
         problems.extend(misnamed);
         if queues.is_empty() && problems.is_empty() {
-            problems
-                .push("the worker has no queues: name at least one in `.queues([..])`".to_owned());
+            problems.push(no_queues(!left_out.is_empty()).to_owned());
         }
         if self.concurrency == 0 {
             problems.push(
@@ -217,13 +258,16 @@ impl Worker {
         let relayed = queues.iter().filter(|queue| !client.destinations_of(queue).is_empty());
         problems.extend(relayed.map(is_relayed));
         let queue_concurrency = self.bounds(&queues, &mut problems);
+        #[cfg(feature = "cron")]
+        let declaration = client.declaration(&mut problems);
         no_problems(problems)?;
         Ok(WorkerSettings {
             pull: Arc::clone(pull),
             clock: Arc::clone(client.clock()),
             registry: client.runnable(),
-            dispatcher: client.dispatcher(),
+            dispatcher: client.dispatcher().with_cancel_grace(self.cancel_grace),
             queues: Arc::new(queues),
+            left_out,
             concurrency: self.concurrency,
             queue_concurrency,
             lease: self.terms.lease(),
@@ -232,6 +276,8 @@ impl Worker {
             suspects: Arc::clone(client.suspects()),
             errand: None,
             ahead: Duration::ZERO,
+            #[cfg(feature = "cron")]
+            declaration,
         })
     }
 
@@ -275,7 +321,8 @@ impl Worker {
 fn is_relayed(queue: &QueueName) -> String {
     format!(
         "the queue `{queue}` is relayed, and a worker would run tasks that are to be created \
-         elsewhere: leave the queue out of the worker's `.queues([..])`"
+         elsewhere: leave the queue out of the worker's `.queues([..])`, or name it in \
+         `.without_queues([..])`"
     )
 }
 
@@ -293,6 +340,7 @@ impl fmt::Debug for Worker {
         f.debug_struct("Worker")
             .field("client", &self.client)
             .field("queues", &self.queues)
+            .field("left_out", &self.left_out)
             .field("concurrency", &self.concurrency)
             .field("queue_concurrency", &self.queue_concurrency)
             .finish_non_exhaustive()

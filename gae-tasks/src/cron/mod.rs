@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod language;
 mod local;
+mod missed;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use self::error::CronError;
 #[cfg(feature = "yaml")]
 pub use self::file::{CronEntry, CronFile};
 use self::language::{Expression, Rule};
+pub use self::missed::Missed;
 use crate::time::Timestamp;
 
 /// The version of the IANA time zone database that is compiled in, e.g. `2025b`.

@@ -148,3 +148,104 @@
 //! what to write.
 //!
 //! # Running schedules
+//!
+//! A worker stores the schedules of its program when it starts, and from then on every worker makes
+//! the tasks of those that are due, of its own program and of others. There is no leader: the
+//! storage lets one of them make each tick, in the transaction that stores the tick's task, so
+//! there is one task a tick however many workers there are, whichever of them are killed, and
+//! whatever their clocks say. What is due is decided by the storage's clock; on SQLite that is the
+//! machine's. Workers sleep until the next tick, and look once a second besides. A worker without
+//! the feature `cron` ticks nothing.
+//!
+//! At run time schedules are made, listed, paused and removed by the client:
+//!
+#![cfg_attr(feature = "cron", doc = "```")]
+#![cfg_attr(not(feature = "cron"), doc = "```ignore")]
+//! use gae_tasks::{Client, Missed, deferred};
+//!
+//! #[deferred(queue = "reports")]
+//! async fn send_report(customer: u64) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! let call = send_report::defer(7).max_attempts(3);
+//! let nightly = tasks.schedule("nightly-7", "0 3 * * *".parse()?, call);
+//! nightly.zone("Europe/Paris").missed(Missed::Skip).await?;
+//!
+//! for schedule in tasks.schedules().await? {
+//!     println!("{} of {}: next {:?}", schedule.name, schedule.program, schedule.next_tick);
+//! }
+//! tasks.pause_schedule("nightly-7").await?;
+//! tasks.resume_schedule("nightly-7").await?;
+//! tasks.remove_schedule("nightly-7").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The task of a tick is an ordinary one, due at once, with the settings of the call. Its name is
+//! made of the schedule's and of the tick's time, so a tick is not stored twice while that name is
+//! remembered, and no tick blocks another one, whatever becomes of its task. The args are stored
+//! with the schedule: they must fit into a task without a payload store.
+//!
+//! `ClientBuilder::cron_file` declares the schedules of a `cron.yaml` beside those of attributes.
+//!
+//! ## Ticks that were missed
+//!
+//! A tick is missed if it is more than a minute ago when a worker looks: no worker ran, or none
+//! reached the storage.
+//!
+//! | `Missed::` | missed ticks |
+//! |---|---|
+//! | `Once` (default, and what attributes declare) | one task for all of them, that of the last one |
+//! | `Skip` | no task |
+//! | `All(n)` | a task each, for the last `n` of them |
+//!
+//! Ticks of a pause are not made up for; nor are those before a schedule was made, or before its
+//! expression was changed.
+//!
+//! ## Programs and revisions
+//!
+//! A schedule belongs to the program that declares or makes it: by default the name of the
+//! executable, which Cargo names after its crate. `Client::builder().program("shop")` states
+//! another one. State it if two executables are one program; otherwise both declare the schedules
+//! of tasks that they share, and each of them ticks. Programs tick each other's schedules, and
+//! never change them.
+//!
+//! A declared schedule carries the revision of its program: by default the time at which the
+//! executable was written, or the number of `Client::builder().revision(..)`.
+//!
+//! - **While two revisions run side by side**, a schedule is as the newer one declares it,
+//!   whichever worker starts or looks last.
+//! - **A schedule that the newer revision does not declare** goes on until no worker that declares
+//!   it was seen for 10 minutes. Workers are noted every two minutes.
+//! - **A rollback** to an older build brings back what only that declares. Everything else stays as
+//!   the newest revision has it, until a deploy states a higher number.
+//! - **A schedule that is paused** stays paused through deploys. One that workers declare cannot be
+//!   removed by hand; pause it.
+//! - **Workers of one revision that declare differently**, because args come from the environment,
+//!   keep what was stored first, and say so in the log.
+//!
+//! A program that only defers declares nothing: a worker, a relay, or `Client::tick_schedules`
+//! does. That call does once what workers do all the time; tests use it with a clock of their own.
+//!
+//! ## Where no worker runs
+//!
+//! Cloud Tasks stores no schedules, and a service that is scaled to zero has no worker that could
+//! tick. There Cloud Scheduler ticks: `Client::cloud_scheduler_jobs` returns the schedules that the
+//! program declares as jobs, and prints each as the line of `gcloud` that creates it.
+//!
+//! ```text
+//! gcloud scheduler jobs create http shop-reports-daily --location='europe-west1' \
+//!     --schedule='0 9 * * MON-FRI' --time-zone='Europe/Paris' \
+//!     --uri='https://worker-abc.a.run.app/_cb/deferred/shop.reports/daily' --http-method=POST \
+//!     --oidc-service-account-email='queue@shop.iam.gserviceaccount.com' \
+//!     --oidc-token-audience='https://worker-abc.a.run.app'
+//! ```
+//!
+//! A job calls the push service at the URL of its task. The service believes it as it believes the
+//! queue, by its token, and stores the task of the tick in the queue, under the tick's name; a
+//! repeated request stores none. The queue then runs and retries it like any other task. The
+//! request says only which tick it is: what the task is made of is what the program that answers
+//! declares. Cloud Scheduler has its own rules for days on which clocks are set, and neither `L`,
+//! `#` nor, for this purpose, App Engine's words: such schedules are refused with their names.

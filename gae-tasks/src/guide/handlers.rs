@@ -163,6 +163,34 @@
 //! }
 //! ```
 //!
+//! # Cancellation
+//!
+//! [`Client::cancel`](crate::Client::cancel) tells the running attempt of a task to end:
+//! [`cancelled()`](crate::TaskContext::cancelled) returns, and `is_cancelled()` is true, at once in
+//! the same process and within a second in others. An async handler then has [5
+//! seconds](crate::Worker::cancel_grace) to leave things in order before it is dropped. A plain
+//! `fn` goes on until it returns, with its lease and its place in the worker.
+//!
+//! ```
+//! use gae_tasks::{TaskContext, deferred};
+//!
+//! #[deferred]
+//! async fn convert(video: u64, #[context] cx: &TaskContext) -> Result<(), &'static str> {
+//!     tokio::select! {
+//!         () = convert_all(video) => Ok(()),
+//!         () = cx.cancelled() => {
+//!             remove_parts(video).await;
+//!             Err("stopped halfway")
+//!         }
+//!     }
+//! }
+//! # async fn convert_all(video: u64) {}
+//! # async fn remove_parts(video: u64) {}
+//! ```
+//!
+//! Return an error if the work is not done: success is success, and the task is over. After an
+//! error it becomes a dead letter, whatever attempts it had left.
+//!
 //! # Logging
 //!
 //! Each attempt has a span with kind, queue, id and attempt. A failure is logged as a warning, a

@@ -4,13 +4,14 @@
 //! |---|---|
 //! | [`which_queue`] | memory, SQLite, Postgres or Cloud Tasks; moving from one to another |
 //! | [`deferring`] | options of a call, names, queues, which client stores it |
-//! | [`cron`] | schedules: fields, time zones, App Engine's words and its `cron.yaml` |
+//! | [`cron`] | schedules: fields, time zones, App Engine's words and its `cron.yaml`; ticks, deploys |
 //! | [`handlers`] | parameters, state, outcomes, retries, deadlines |
 //! | [`testing`] | what was deferred, moving time, storage that fails |
 //! | [`transactions`] | tasks that commit with the data of the application |
 //! | [`idempotency`] | handlers that do no harm when they run twice |
 //! | [`queues`] | configurations in code and in a `queue.yaml`, plans, rates |
 //! | [`operating`] | workers, what to watch, dead letters, queues |
+//! | [`limits`] | rates of queues, and how many of their tasks run at a time |
 //! | [`postgres`] | URL, rights, poolers, failover, vacuum, backups of a queue in Postgres |
 //! | [`push`] | Google Cloud Tasks calls this program over HTTP |
 //! | [`deployment`] | processes, containers, rolling updates, linking |
@@ -26,6 +27,7 @@ pub mod deployment;
 pub mod faq;
 pub mod handlers;
 pub mod idempotency;
+pub mod limits;
 pub mod operating;
 pub mod postgres;
 pub mod push;

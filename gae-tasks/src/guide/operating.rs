@@ -27,6 +27,10 @@
 //! [`.queue_concurrency("bulk", 8)`](crate::Worker::queue_concurrency) does, which keeps the other
 //! runners free. The bound is one of each worker, not of all of them together.
 //!
+//! Where most workers run everything and one sort of machine runs the rest, name the rest once:
+//! [`.without_queues(["reports"])`](crate::Worker::without_queues) is every queue that an attribute
+//! names but this one, and the worker then needs no state of its tasks.
+//!
 //! On shutdown a worker leases no more, lets running attempts go on for the [grace
 //! time](crate::Worker::grace) of 8 seconds, and gives the rest back without counting an attempt.
 //! [`signals()`](crate::signals) is the shutdown for servers: SIGINT or SIGTERM.
@@ -159,14 +163,46 @@
 //! |---|---|
 //! | [`put_queue`](crate::Client::put_queue) | writes the fields that are set: retries, retention of dead letters (30 days) and names (24 hours), lost attempts that make a dead letter (5) |
 //! | [`plan_queues`](crate::Client::plan_queues) | compares whole configurations, in code or of a [`queue.yaml`](super::queues), with the stored ones, and makes the differences |
-//! | [`pause`](crate::Client::pause), [`resume`](crate::Client::resume) | no task of the queue starts; tasks are still accepted. A queue that does not exist is an error |
-//! | [`purge`](crate::Client::purge) | deletes the tasks that are stored now, but not dead letters |
+//! | [`pause`](crate::Client::pause), [`resume`](crate::Client::resume) | no task of the queue starts, but those of `run_now`; what runs goes on, and tasks are still accepted. A queue that does not exist is an error |
+//! | [`purge`](crate::Client::purge) | deletes the tasks that are stored when the call begins, but not dead letters |
 //! | [`delete_queue`](crate::Client::delete_queue), [`delete_queue_with_tasks`](crate::Client::delete_queue_with_tasks) | the first refuses a queue that holds anything |
-//! | [`run_now`](crate::Client::run_now), [`delete`](crate::Client::delete) | one task |
+//! | [`run_now`](crate::Client::run_now) | one waiting task is due at once, before the others of its queue and also while that is paused; if it fails, it waits like any other |
+//! | [`cancel`](crate::Client::cancel), [`delete`](crate::Client::delete) | one task, as the next section says |
 //!
 //! The configuration is stored with the queue and holds for all programs. A program that shares the
 //! queue never shortens what another one keeps: the retention that a
 //! [builder](crate::ClientBuilder::dead_letter_retention) states is a lower bound.
+//!
+//! # Cancelling a task
+//!
+//! [`cancel`](crate::Client::cancel) makes sure that a task is not attempted again, wherever it is:
+//!
+//! ```
+//! use gae_tasks::{Cancelled, Client, TaskId};
+//!
+//! async fn stop(tasks: &Client, id: TaskId) -> Result<&'static str, gae_tasks::Error> {
+//!     Ok(match tasks.cancel(id).await? {
+//!         Cancelled::Removed => "it waited, and is deleted",
+//!         Cancelled::Requested => "it runs, and its handler is told",
+//!         _ => "it is over already, or a dead letter",
+//!     })
+//! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! # let tasks = Client::open("memory:").await?;
+//! # assert!(stop(&tasks, TaskId::from_bytes([7; 16])).await?.starts_with("it is over"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The answer comes when its effect is stored. A task that runs may still succeed, and is over
+//! then. Whatever else ends the attempt, an error, a shutdown or the death of its worker, makes a
+//! dead letter whose error says that it was cancelled, and whose name stays blocked; `replay` gives
+//! it a new life. What the handler makes of it is said in [handlers](super::handlers#cancellation).
+//!
+//! [`delete`](crate::Client::delete) leaves nothing of a task, and its running attempt learns of
+//! that only when its lease is next extended, within 10 seconds. On Cloud Tasks `cancel` deletes a
+//! task that waits; for one that runs it is an error, and `delete` prevents further attempts.
 //!
 //! # When a worker dies
 //!

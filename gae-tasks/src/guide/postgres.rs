@@ -151,6 +151,21 @@
 //! locked the next one skips. Neither tasks that a worker cannot run nor tasks of the future stand
 //! in anybody's way.
 //!
+//! # Limits of queues
+//!
+//! A queue with [limits](super::limits) has a row in the table `bucket`. A lease that takes its
+//! tasks holds the row's lock until it commits, so rate and concurrency are exact however many
+//! machines there are, and time is that of the server. A worker that finds the row locked serves
+//! other queues and comes back after some milliseconds. One such queue therefore gives a few hundred
+//! leases a second, each with as many tasks as runners are free: a queue that needs no limit should
+//! have none. If the end of a task frees a place for which others wait, all processes are
+//! notified.
+//!
+//! **Do not lock or change these rows**: while your transaction holds one, nothing of its queue
+//! starts. A row that is gone is made again, with an empty bucket. After a failover that has lost
+//! commits, tokens that were taken and leases that were given in the last moment may be forgotten,
+//! as the tasks themselves may.
+//!
 //! # What is promised
 //!
 //! - **Durability is the server's.** With `fsync` and `synchronous_commit` on, as they are by

@@ -127,7 +127,8 @@
 //!
 //! `max_concurrent_dispatches` counts the tasks of the queue that run, in all processes. It differs
 //! from [`queue_concurrency`](crate::Worker::queue_concurrency) of a worker, which bounds one
-//! worker, and is not stored.
+//! worker, and is not stored. The guide [limits](super::limits) says what limits mean to the tasks
+//! and what they cost.
 //!
 //! # Which queues exist
 //!

@@ -219,7 +219,7 @@ impl Delivery<'_> {
                 self.grant_one_more(envelope, facts, limits.next(facts)).await
             }
             (Change::To { facts: Facts { died: Some(_), attempts, .. }, error }, _) => {
-                self.bury(envelope, attempts, error.unwrap_or_default().to_owned()).await
+                self.bury(envelope, attempts, error.unwrap_or_default().into_owned()).await
             }
             (_, Outcome::Unreadable(failure)) => self.leave(envelope, failure.to_string()).await,
             (Change::To { facts, .. }, Outcome::Retry(failure))

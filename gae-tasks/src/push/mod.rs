@@ -85,6 +85,8 @@ mod room;
 mod service;
 mod settings;
 mod sink;
+#[cfg(feature = "cron")]
+mod tick;
 pub mod verify;
 
 pub use dead_letter::DeadLetter;

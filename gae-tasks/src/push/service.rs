@@ -166,6 +166,10 @@ impl ServiceSettings {
             return Reply::Overloaded.following(reported.previous);
         };
         request::log_headers(parts, |header| self.verifiers.is_secret(header));
+        #[cfg(feature = "cron")]
+        if super::tick::is_tick(parts) {
+            return Box::pin(self.tick(parts, kind)).await;
+        }
         let delivery = Delivery {
             settings: self,
             kind,

@@ -16,6 +16,8 @@ use crate::clock::Clock;
 use crate::dispatch::Dispatcher;
 use crate::registry::Registry;
 use crate::task::Kind;
+#[cfg(feature = "cron")]
+use crate::worker::Declaration;
 
 /// The settings of a service.
 #[derive(Debug)]
@@ -41,6 +43,9 @@ pub(crate) struct ServiceSettings {
     pub(crate) refusals: Refusals,
     /// Whether the warning that the client's backend stores no copies was logged.
     pub(crate) has_warned: AtomicBool,
+    /// The schedules of the program, which Cloud Scheduler ticks.
+    #[cfg(feature = "cron")]
+    pub(crate) declaration: Declaration,
 }
 
 impl ServiceSettings {

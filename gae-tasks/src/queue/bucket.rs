@@ -20,6 +20,7 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// Creates a bucket from its stored form.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn stored(millionths: u64, at: Timestamp) -> Self {
         Self { millionths, at }
     }
@@ -30,6 +31,7 @@ impl Bucket {
     }
 
     /// The millionths of a token in the bucket, and as of when: its stored form.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn parts(self) -> (u64, Timestamp) {
         (self.millionths, self.at)
     }

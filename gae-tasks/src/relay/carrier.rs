@@ -61,12 +61,16 @@ impl Carrier {
     /// shut down.
     ///
     /// A task that may have been created is not released: the next holder must know, and a lost
-    /// lease says so.
+    /// lease says so. For the same reason, it is tried on if it is cancelled; any other cancelled
+    /// task is not created.
     async fn carry(&self, task: &LeasedTask, hold: Hold<'_>) -> Option<Settlement> {
         let (mut is_unknown, mut failures) = (may_exist(task), 0_u32);
         let unanswered =
             |is_unknown: bool| (!is_unknown).then(|| Settlement::new(task.lease, Verdict::Release));
         while hold.is_held() {
+            if !is_unknown && hold.is_cancelled() {
+                return unanswered(is_unknown);
+            }
             let answer = tokio::select! {
                 biased;
                 answer = self.create(task, is_unknown) => answer,
@@ -86,6 +90,7 @@ impl Carrier {
             tokio::select! {
                 () = self.patience.rest(&task.spec.queue, failures) => {}
                 () = hold.closed() => return unanswered(is_unknown),
+                () = hold.cancelled(), if !is_unknown => {}
             }
         }
         None

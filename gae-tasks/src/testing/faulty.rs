@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::backend::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    Extend, Lease, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample,
-    Sampled, Settle, Settled, Settlement, Surveyed, Sweep, Swept, TaskRecord, TaskRequest,
-    UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, CopyTask,
+    DeadLetterCheck, DeleteQueue, Due, DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased,
+    List, Pull, Purged, PutSchedules, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled,
+    ScheduleChanged, SchedulesPut, Settle, Settled, Settlement, StoredSchedule, Surveyed, Sweep,
+    Swept, TaskRecord, TaskRequest, Tick, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -67,6 +68,7 @@ pub enum Operation {
     List,
     Delete,
     RunNow,
+    Cancel,
     Replay,
     Bury,
     Copy,
@@ -84,6 +86,12 @@ pub enum Operation {
     Extend,
     Settle,
     Sweep,
+    Cancelled,
+    PutSchedules,
+    Schedules,
+    ChangeSchedule,
+    DueSchedules,
+    Tick,
 }
 
 /// How an operation fails or stalls.
@@ -353,6 +361,10 @@ impl<B: Backend> Backend for Faulty<B> {
         self.call(Operation::RunNow, move |backend| backend.run_now(request))
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        self.call(Operation::Cancel, move |backend| backend.cancel(request))
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.call(Operation::Replay, move |backend| backend.replay(request))
     }
@@ -408,6 +420,18 @@ impl<B: Backend> Backend for Faulty<B> {
     fn sample(&self, request: Sample) -> BackendFuture<'_, Result<Vec<Sampled>, UnreadQueue>> {
         self.call(Operation::Sample, move |backend| backend.sample(request))
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        self.call(Operation::PutSchedules, move |backend| backend.put_schedules(request))
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        self.call(Operation::Schedules, move |backend| backend.schedules(program))
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        self.call(Operation::ChangeSchedule, move |backend| backend.change_schedule(request))
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -435,5 +459,25 @@ impl<B: Pull> Pull for Faulty<B> {
 
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.0.backend.wakeups()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.call(Operation::Cancelled, move |backend| backend.cancelled())
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.0.backend.cancels()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        self.call(Operation::DueSchedules, move |backend| backend.due_schedules(request))
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        self.call(Operation::Tick, move |backend| backend.tick(request))
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.0.backend.schedule_changes()
     }
 }

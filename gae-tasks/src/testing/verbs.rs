@@ -42,7 +42,8 @@ impl Client {
     }
 
     /// Runs the stored tasks of all queues one after the other, and the tasks that they defer,
-    /// until no task is due. Returns the number of attempts.
+    /// until no task is due. The rates of queues, and how many of their tasks may run at a time, do
+    /// not matter. Returns the number of attempts.
     ///
     /// # Errors
     /// [`Error::TaskFailed`] with the handler's error at the first failure. The failure is recorded
@@ -60,14 +61,10 @@ impl Client {
         loop {
             let queues: BTreeSet<QueueName> =
                 self.queues().await?.into_iter().map(|queue| queue.name).collect();
-            let lease = Duration::from_secs(30);
-            let request = Lease::new(
-                self.clock().now(),
-                Arc::new(queues),
-                routes.clone(),
-                Room::new(1),
-                lease,
-            );
+            let (room, lease) = (Room::new(1), Duration::from_secs(30));
+            let room = Room { obeys_limits: false, ..room };
+            let request =
+                Lease::new(self.clock().now(), Arc::new(queues), routes.clone(), room, lease);
             let Some(task) = pull.lease(request).await?.tasks.pop() else { return Ok(attempts) };
             attempts += 1;
             self.attempt(pull, task).await?;

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "cron")]
+use super::declare::Declaration;
 use super::errand::Errand;
 use super::held::Held;
 use super::suspects::Suspects;
@@ -26,6 +28,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) registry: Arc<Registry>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) queues: Arc<BTreeSet<QueueName>>,
+    /// Queues of registered tasks that other workers serve.
+    pub(crate) left_out: BTreeSet<QueueName>,
     pub(crate) concurrency: usize,
     /// The most attempts that may run at the same time, for some queues.
     pub(crate) queue_concurrency: HashMap<QueueName, usize>,
@@ -37,6 +41,9 @@ pub(crate) struct WorkerSettings {
     pub(crate) errand: Option<Arc<dyn Errand>>,
     /// How long before their schedule times tasks are leased.
     pub(crate) ahead: Duration,
+    /// The schedules that the program declares.
+    #[cfg(feature = "cron")]
+    pub(crate) declaration: Declaration,
 }
 
 /// The state that the roles of one worker share.
@@ -49,14 +56,19 @@ pub(super) struct Crew {
     pub(super) waiting: Waiting,
     /// Every lease this worker has.
     pub(super) held: Held,
+    /// Signalled after each sweep.
+    #[cfg(feature = "cron")]
+    pub(super) swept: tokio::sync::Notify,
 }
 
 impl Crew {
     pub(super) fn new(settings: WorkerSettings) -> Self {
         Self {
             routes: Mutex::new(Arc::new(Readable::new(Arc::clone(&settings.registry)))),
-            waiting: Waiting::new(settings.queue_concurrency.clone()),
+            waiting: Waiting::new(settings.queue_concurrency.clone(), settings.concurrency),
             held: Held::beside(Arc::clone(&settings.suspects)),
+            #[cfg(feature = "cron")]
+            swept: tokio::sync::Notify::new(),
             settings,
         }
     }

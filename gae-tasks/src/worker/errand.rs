@@ -34,6 +34,16 @@ impl Hold<'_> {
         self.held.contains(&self.lease)
     }
 
+    /// Whether the task was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.held.is_cancelled(&self.lease)
+    }
+
+    /// Waits until the task is cancelled.
+    pub(crate) async fn cancelled(&self) {
+        self.held.cancelled(&self.lease).await;
+    }
+
     /// Waits until the worker shuts down.
     pub(crate) async fn closed(&self) {
         // Without a sender the worker is gone.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::suspects::Suspects;
 use crate::backend::{LeaseRef, LeasedTask, Settlement};
 use crate::context::TaskContext;
@@ -14,6 +16,8 @@ use crate::log;
 pub(super) struct Held {
     leases: Mutex<HashMap<LeaseRef, Lease>>,
     suspects: Arc<Suspects>,
+    /// Notified when a task was cancelled.
+    cancels: Notify,
 }
 
 #[derive(Debug)]
@@ -30,24 +34,27 @@ struct Lease {
     lost: bool,
     /// Whether the attempt has ended and only its outcome is to be recorded.
     ended: bool,
+    /// Whether the task was cancelled: no attempt begins, and one that runs is the last.
+    cancelled: bool,
 }
 
 impl Lease {
     fn of(task: &LeasedTask, asked: Duration) -> Self {
         let (suspect, alone) = (task.standing.is_suspect(), task.alone);
-        Self { asked, context: None, suspect, alone, lost: false, ended: false }
+        let (lost, ended, cancelled) = (false, false, false);
+        Self { asked, context: None, suspect, alone, lost, ended, cancelled }
     }
 
     /// The attempt that is running under the lease.
     fn running(&self) -> Option<&TaskContext> {
-        self.context.as_ref().filter(|context| !self.ended && !context.is_cancelled())
+        self.context.as_ref().filter(|context| !self.ended && !context.is_stopped())
     }
 }
 
 impl Held {
     /// Creates an empty set for a worker that shares its process with these suspects.
     pub(super) fn beside(suspects: Arc<Suspects>) -> Self {
-        Self { leases: Mutex::default(), suspects }
+        Self { leases: Mutex::default(), suspects, cancels: Notify::new() }
     }
 
     /// Adds the leases of tasks that were requested at `asked`.
@@ -74,7 +81,7 @@ impl Held {
     }
 
     /// Records the attempt under a lease; returns whether the attempt may begin: the lease must be
-    /// held, and must have been requested after `limit`.
+    /// held, and must have been requested after `limit`, and its task must not be cancelled.
     pub(super) fn started(
         &self,
         lease: LeaseRef,
@@ -83,8 +90,8 @@ impl Held {
     ) -> bool {
         let mut leases = self.lock();
         let entry = leases.get_mut(&lease);
-        let valid =
-            entry.filter(|entry| !entry.lost && limit.is_none_or(|limit| entry.asked >= limit));
+        let is_in_time = |entry: &&mut Lease| limit.is_none_or(|limit| entry.asked >= limit);
+        let valid = entry.filter(is_in_time).filter(|entry| !entry.lost && !entry.cancelled);
         valid.map(|entry| entry.context = Some(context.clone())).is_some()
     }
 
@@ -181,6 +188,52 @@ impl Held {
         }
     }
 
+    /// Cancels tasks, as somebody has asked for. Of a task that runs, the handler is told, and has
+    /// a grace to end; one that waits for a runner is not begun.
+    pub(super) fn cancel(&self, cancelled: &[LeaseRef]) {
+        if cancelled.is_empty() {
+            return;
+        }
+        let mut contexts = Vec::new();
+        for lease in cancelled {
+            let mut leases = self.lock();
+            let of_ours = leases.get_mut(lease).filter(|entry| !entry.ended && !entry.cancelled);
+            if let Some(entry) = of_ours {
+                entry.cancelled = true;
+                contexts.extend(entry.context.clone());
+            }
+        }
+        self.cancels.notify_waiters();
+        for context in &contexts {
+            context.request_cancel();
+            let (id, kind) = (context.id(), context.kind());
+            log::say(|| tracing::info!(%id, %kind, "the task was cancelled: its handler is told"));
+        }
+    }
+
+    /// Whether the task under a lease was cancelled.
+    pub(super) fn is_cancelled(&self, lease: &LeaseRef) -> bool {
+        self.lock().get(lease).is_some_and(|entry| entry.cancelled)
+    }
+
+    /// Waits until the task under a lease is cancelled.
+    pub(super) async fn cancelled(&self, lease: &LeaseRef) {
+        let mut notified = std::pin::pin!(self.cancels.notified());
+        loop {
+            notified.as_mut().enable();
+            if self.is_cancelled(lease) {
+                return;
+            }
+            notified.as_mut().await;
+            notified.set(self.cancels.notified());
+        }
+    }
+
+    /// Whether no lease is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Extends all leases, as this worker counts them, by a time in which nobody can have taken
     /// one.
     pub(super) fn stood_still(&self, time: Duration) {
@@ -246,13 +299,16 @@ pub(super) mod tests {
         LeaseRef::new(TaskId::from_bytes([1; 16]), LeaseToken::from_bits(1))
     }
 
+    /// A lease whose attempt has not begun.
+    fn entry(suspect: bool) -> Lease {
+        let (asked, alone, lost, ended) = (Duration::ZERO, suspect, false, false);
+        Lease { asked, context: None, suspect, alone, lost, ended, cancelled: false }
+    }
+
     /// A held lease with a running attempt.
     pub(in crate::worker) fn held() -> (Held, TaskContext) {
         let held = Held::default();
-        let asked = Duration::ZERO;
-        let entry =
-            Lease { asked, context: None, suspect: true, alone: true, lost: false, ended: false };
-        held.insert(&mut held.lock(), lease(), entry);
+        held.insert(&mut held.lock(), lease(), entry(true));
         let context = TaskContext::new(AttemptInfo {
             id: lease().id,
             kind: Kind::from_static("test/task"),
@@ -277,10 +333,7 @@ pub(super) mod tests {
     #[test]
     fn a_lease_that_is_lost_before_its_attempt_begins_is_forgotten() {
         let held = Held::default();
-        let asked = Duration::ZERO;
-        let entry =
-            Lease { asked, context: None, suspect: false, alone: false, lost: false, ended: false };
-        held.insert(&mut held.lock(), lease(), entry);
+        held.insert(&mut held.lock(), lease(), entry(false));
         held.lose(&lease());
         assert!(!held.contains(&lease()));
     }
@@ -346,6 +399,47 @@ pub(super) mod tests {
         held.ended(&lease());
         held.cancel_overdue(Duration::from_secs(9));
         assert!(!context.is_cancelled() && held.oldest().is_none());
+    }
+
+    #[test]
+    fn a_running_attempt_whose_task_is_cancelled_is_told_and_keeps_its_lease() {
+        let (held, context) = held();
+        held.cancel(&[lease()]);
+        assert!(context.is_cancelled() && context.is_cancel_requested() && !context.is_stopped());
+        assert!(held.all() == [lease()] && held.is_cancelled(&lease()));
+        assert_eq!(held.oldest(), Some(Duration::ZERO), "its lease may still run out");
+        held.cancel_overdue(Duration::from_nanos(1));
+        assert!(context.is_stopped());
+    }
+
+    #[test]
+    fn a_task_that_is_cancelled_before_its_attempt_begins_is_not_begun() {
+        let (_, context) = held();
+        let held = Held::default();
+        held.insert(&mut held.lock(), lease(), entry(false));
+        held.cancel(&[lease()]);
+        assert!(!held.started(lease(), &context, None));
+        assert_eq!(held.all(), [lease()], "its end is to be recorded");
+    }
+
+    #[test]
+    fn a_task_that_is_cancelled_after_its_attempt_is_over_is_told_nothing() {
+        let (held, context) = held();
+        held.ended(&lease());
+        held.cancel(&[lease(), LeaseRef::new(lease().id, LeaseToken::from_bits(2))]);
+        assert!(!context.is_cancelled() && !held.is_cancelled(&lease()));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_cancellation_learns_of_it_before_and_after() {
+        let (held, _context) = held();
+        let cancel = async {
+            tokio::task::yield_now().await;
+            held.cancel(&[lease()]);
+        };
+        let lease = lease();
+        tokio::join!(biased; held.cancelled(&lease), cancel);
+        held.cancelled(&lease).await;
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::crew::{Crew, pause};
 use crate::backend::Extend;
@@ -16,6 +17,12 @@ const LATE: u32 = 10;
 
 /// How often in a lease this worker asks whether anybody has committed anything.
 const SAMPLES: u32 = 6;
+
+/// How often this worker looks whether tasks that it holds were cancelled by another process.
+const CANCEL_LOOK: Duration = Duration::from_millis(500);
+
+/// How long such a look may take.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The shortest sleep between looks at expiring leases.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -47,6 +54,7 @@ impl Keeper {
                     () = keep(&crew) => {}
                     () = expire(&crew) => {}
                     () = stand_still(&crew) => {}
+                    () = heed_cancels(&crew) => {}
                 }
             });
             // Dropped before the end is signalled; otherwise this thread might drop the backend
@@ -127,6 +135,26 @@ async fn stand_still(crew: &Crew) {
             crew.held.stood_still(asked.saturating_sub(since));
         }
         last = commits.map(|commits| (commits, crew.clock.monotonic()));
+    }
+}
+
+/// Has attempts end whose tasks were cancelled: at once where this process cancels them. Other
+/// processes are not asked by the client's clock but by tokio's: they do not know it. Where no
+/// lease is held, nothing is asked.
+async fn heed_cancels(crew: &Crew) {
+    let mut requested = crew.pull.cancels();
+    loop {
+        if let Ok(Err(_)) = timeout(CANCEL_LOOK, requested.changed()).await {
+            // The backend is gone with its sender.
+            sleep(CANCEL_LOOK).await;
+        }
+        if crew.held.is_empty() {
+            continue;
+        }
+        // The sweep reports storage errors.
+        if let Ok(Ok(cancelled)) = timeout(CANCEL_PATIENCE, crew.pull.cancelled()).await {
+            crew.held.cancel(&cancelled);
+        }
     }
 }
 

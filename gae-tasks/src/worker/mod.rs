@@ -1,22 +1,27 @@
 //! The worker: leases tasks, runs them, records their outcomes. One loop serves all kinds.
 //!
 //! The worker's roles run side by side, one file each: `poll` leases tasks, `run` makes attempts,
-//! `keep` extends leases, `settle` records outcomes, `sweep` recovers lost leases, `drain` ends the
-//! worker.
+//! `keep` extends leases, `settle` records outcomes, `sweep` recovers lost leases, `tick` makes the
+//! tasks of schedules, `drain` ends the worker.
 
 mod ahead;
 mod crew;
+#[cfg(feature = "cron")]
+mod declare;
 mod drain;
 mod errand;
 mod held;
 mod keep;
 mod poll;
 mod report;
+mod reserve;
 mod run;
 mod settle;
 mod signals;
 mod suspects;
 mod sweep;
+#[cfg(feature = "cron")]
+mod tick;
 mod waiting;
 mod watch;
 
@@ -24,9 +29,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use crew::WorkerSettings;
+#[cfg(feature = "cron")]
+pub(crate) use declare::Declaration;
 pub(crate) use errand::{Errand, Hold};
 pub use signals::{Signals, signals};
 pub(crate) use suspects::Suspects;
+#[cfg(feature = "cron")]
+pub(crate) use tick::Ticker;
 
 use self::crew::Crew;
 use self::drain::{Remaining, Shutdown};
@@ -52,8 +61,12 @@ pub(crate) async fn work(
     let mut shutdown = Shutdown::new(Arc::clone(&crew), signal, grace);
     shutdown.lets(first).await;
     let sweeper = shutdown.lets(sweep::start(Arc::clone(&crew))).await;
+    #[cfg(feature = "cron")]
+    let ticker = tick::start(Arc::clone(&crew));
     let runners = poll::until_shutdown(&crew, &settler, &mut shutdown).await;
     drop(sweeper);
+    #[cfg(feature = "cron")]
+    drop(ticker);
     drain::finish(shutdown, Remaining { runners, settler, keeper }).await;
     log::say(|| tracing::info!("the {name} has stopped"));
     Ok(())

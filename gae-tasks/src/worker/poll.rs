@@ -38,17 +38,18 @@ pub(super) async fn until_shutdown(
         withheld: false,
         full: Vec::new(),
         last_turn: None,
+        last_limited: None,
+        held_back: false,
         urgent: false,
         isolating: false,
         failures: 0,
     };
     loop {
         poll.give_back_old();
-        let ahead = poll.ahead();
-        if ahead.total > 0 && poll.look == NextLook::Now {
+        if let Some(wanted) = poll.wanted() {
             // Interrupted only when the grace time is over: the tasks in the answer would be leased
             // to nobody.
-            _ = shutdown.lets(poll.lease(ahead)).await;
+            _ = shutdown.lets(poll.lease(wanted)).await;
             tokio::select! {
                 biased;
                 () = shutdown.signalled() => return poll.runners,
@@ -80,6 +81,11 @@ struct Poller<'a> {
     full: Vec<QueueName>,
     /// The queue that had the last turn in a lease.
     last_turn: Option<QueueName>,
+    /// The queue with limits that had the last turn.
+    last_limited: Option<QueueName>,
+    /// Whether the last lease left tasks of queues with limits only because no more runners were
+    /// free.
+    held_back: bool,
     /// Whether the last lease returned tasks that must start at once.
     urgent: bool,
     /// Whether an isolated task waits for the current suspects to end: no other suspects are leased
@@ -88,8 +94,18 @@ struct Poller<'a> {
     failures: u32,
 }
 
-/// When to ask the backend again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What to lease.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    ahead: Ahead,
+    /// How many runners are free.
+    free: usize,
+    /// Whether the lease is for queues with limits only.
+    is_reserved: bool,
+}
+
+/// When to ask the backend again: the earlier, the smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum NextLook {
     /// As soon as there is room: more tasks are due than were leased.
     Now,
@@ -98,27 +114,29 @@ enum NextLook {
 }
 
 impl Poller<'_> {
-    async fn lease(&mut self, ahead: Ahead) {
-        let crew = self.crew;
-        self.wakeups.mark_unchanged();
-        self.more_suspects.mark_unchanged();
+    async fn lease(&mut self, wanted: Wanted) {
+        let (crew, Wanted { ahead, is_reserved, .. }) = (self.crew, wanted);
+        if !is_reserved {
+            self.wakeups.mark_unchanged();
+            self.more_suspects.mark_unchanged();
+        }
         let mut claim = crew.suspects.claim().await;
         if self.isolating && claim.in_company {
             claim.room = 0;
         }
-        let mut room = crew.room(ahead.total);
-        (room.starting, room.suspects, room.in_company) =
-            (ahead.starting, claim.room, claim.in_company);
-        let (queues, routes) = (Arc::clone(&crew.queues), crew.routes());
-        let mut request = Lease::new(crew.clock.now(), queues, routes, room, crew.lease);
-        (request.last_turn, request.bounds) = (self.last_turn.clone(), crew.waiting.bounds());
-        request.ahead = crew.ahead;
+        let request = self.request(wanted, &claim);
         let (asked, bounds) = (crew.clock.monotonic(), request.bounds.clone());
-        match crew.pull.lease(request).await {
+        let answer = crew.pull.lease(request).await;
+        self.held_back = answer.as_ref().is_ok_and(|leased| leased.held_back);
+        match answer {
             Ok(leased) => {
                 self.failures = 0;
-                self.full = full(bounds, &leased.tasks);
-                self.look = self.next_look(ahead, &claim, &leased);
+                if is_reserved {
+                    self.note_reserved(bounds, &leased);
+                } else {
+                    self.full = full(bounds, &leased.tasks);
+                    self.look = self.next_look(ahead, &claim, &leased);
+                }
                 self.hand_over(leased, asked);
             }
             Err(error) => {
@@ -127,6 +145,34 @@ impl Poller<'_> {
                 self.look = self.look_within(pause(self.failures));
                 self.failures = self.failures.saturating_add(1);
             }
+        }
+        crew.waiting.answered(is_reserved, self.held_back);
+    }
+
+    fn request(&self, wanted: Wanted, claim: &Claim<'_>) -> Lease {
+        let (crew, Wanted { ahead, is_reserved, .. }) = (self.crew, wanted);
+        let mut room = crew.room(ahead.total);
+        (room.starting, room.suspects, room.in_company) =
+            (ahead.starting, claim.room, claim.in_company);
+        (room.startable, room.is_reserved) = (wanted.free.min(ahead.total), is_reserved);
+        let (queues, routes) = (Arc::clone(&crew.queues), crew.routes());
+        let mut request = Lease::new(crew.clock.now(), queues, routes, room, crew.lease);
+        let last_turn = if is_reserved { &self.last_limited } else { &self.last_turn };
+        (request.last_turn, request.bounds) = (last_turn.clone(), crew.waiting.bounds());
+        request.ahead = crew.ahead;
+        request
+    }
+
+    /// Notes the answer of a lease for queues with limits only; the others are looked at when they
+    /// would have been.
+    fn note_reserved(&mut self, bounds: HashMap<QueueName, usize>, leased: &Leased) {
+        let full = full(bounds, &leased.tasks);
+        self.full.retain(|queue| !full.contains(queue));
+        self.full.extend(full);
+        self.urgent |= leased.tasks.iter().any(|task| task.standing != Standing::Clear);
+        self.isolating |= leased.isolated;
+        if let Some(next) = leased.next {
+            self.look = self.look.min(self.look_within(next));
         }
     }
 
@@ -154,6 +200,9 @@ impl Poller<'_> {
 
     fn hand_over(&mut self, leased: Leased, asked: Duration) {
         let crew = self.crew;
+        if let Some(last) = leased.tasks.iter().rfind(|task| task.at_once) {
+            self.last_limited = Some(last.spec.queue.clone());
+        }
         crew.held.add(&leased.tasks, asked);
         let wanted =
             crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
@@ -195,6 +244,20 @@ impl Poller<'_> {
         if is_free && (self.withheld || has_room(&self.crew.waiting.bounds())) {
             self.look = NextLook::Now;
         }
+    }
+
+    /// What to lease now, if anything.
+    fn wanted(&mut self) -> Option<Wanted> {
+        let crew = self.crew;
+        let reserved = if self.held_back { crew.waiting.reserve() } else { 0 };
+        if reserved > 0 {
+            let ahead = Ahead { starting: reserved, total: reserved };
+            return Some(Wanted { ahead, free: reserved, is_reserved: true });
+        }
+        let free = crew.waiting.free();
+        let is_time = self.look == NextLook::Now || self.held_back && free > 0;
+        let wanted = Wanted { ahead: self.ahead(), free, is_reserved: false };
+        (wanted.ahead.total > 0 && is_time).then_some(wanted)
     }
 
     /// The number of tasks to ask for.

@@ -113,6 +113,8 @@ fn problem(crew: &Crew, line: &RouteStats, schema: Option<&[u8]>) -> Option<(u64
             let refused = routed.refused(line)?;
             Some((refused.scheduled, explain_refused(&routed, kind)))
         }
+        // Another worker's queue.
+        (Some(_), false) if crew.left_out.contains(&line.queue) => None,
         (Some(_), false) => Some((
             all,
             format!(

@@ -136,8 +136,12 @@ async fn make(crew: &Crew, task: &LeasedTask, routed: &Routed) -> Settlement {
     }
     let started = crew.clock.wall();
     let attributes = task.spec.attributes.as_deref();
-    let outlook =
-        |failure: &Failure| Outlook::of_leased(task, routed, failure, started, crew.clock.wall());
+    let outlook = |failure: &Failure| {
+        if context.is_cancel_requested() {
+            return Outlook::LAST;
+        }
+        Outlook::of_leased(task, routed, failure, started, crew.clock.wall())
+    };
     let outcome =
         crew.dispatcher.dispatch(routed, &task.payload, attributes, &context, &outlook).await;
     // Another reading of the function may have taken its place.

@@ -29,6 +29,8 @@ pub(super) async fn start(crew: Arc<Crew>) -> JoinSet<()> {
         loop {
             crew.clock.sleep(sweeper.pause()).await;
             sweeper.sweep(&crew).await;
+            #[cfg(feature = "cron")]
+            crew.swept.notify_one();
         }
     });
     background

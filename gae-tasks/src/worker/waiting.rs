@@ -1,5 +1,7 @@
 //! Leased tasks that wait for a runner; their queues take turns.
 
+mod free;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::reserve::Reserve;
 use crate::backend::{LeasedTask, Standing};
 use crate::queue::QueueName;
 
@@ -24,6 +27,8 @@ pub(super) struct Waiting {
     is_closed: watch::Sender<bool>,
     /// The most tasks that may be leased at the same time, for some queues.
     bounds: HashMap<QueueName, usize>,
+    /// The most attempts that run at the same time.
+    concurrency: usize,
 }
 
 /// A task, and when it was leased.
@@ -40,12 +45,14 @@ struct Line {
     len: usize,
     /// The number of tasks of bounded queues that wait or run.
     outstanding: HashMap<QueueName, usize>,
+    /// Whether the last free runner waits for a task that is not leased yet.
+    reserve: Reserve,
 }
 
 impl Waiting {
-    /// Creates an empty line for a worker with these bounds.
-    pub(super) fn new(bounds: HashMap<QueueName, usize>) -> Self {
-        Self { bounds, ..Self::default() }
+    /// Creates an empty line for a worker with these bounds and so many runners.
+    pub(super) fn new(bounds: HashMap<QueueName, usize>, concurrency: usize) -> Self {
+        Self { bounds, concurrency, ..Self::default() }
     }
 
     /// Adds tasks that were leased at `now`.
@@ -56,7 +63,7 @@ impl Waiting {
                 *line.outstanding.entry(task.spec.queue.clone()).or_default() += 1;
             }
             line.len += 1;
-            if task.standing != Standing::Clear {
+            if task.at_once || task.standing != Standing::Clear {
                 line.urgent.push_back((now, task));
             } else if let Some(queue) = line.queues.get_mut(&task.spec.queue) {
                 queue.push_back((now, task));
@@ -172,6 +179,11 @@ impl Waiting {
         if self.is_closed() {
             return None;
         }
+        let is_last = self.running() + 1 >= self.concurrency;
+        if is_last && line.keeps_runner() {
+            self.moved.notify_one();
+            return None;
+        }
         let task = line.next()?;
         self.running.fetch_add(1, Ordering::AcqRel);
         if line.len > 0 {
@@ -192,10 +204,21 @@ impl Line {
     fn next(&mut self) -> Option<LeasedTask> {
         let task = match self.urgent.pop_front() {
             Some((_, task)) => task,
-            None => self.next_in_turn()?,
+            None => {
+                let task = self.next_in_turn()?;
+                self.reserve.passed();
+                task
+            }
         };
         self.len -= 1;
         Some(task)
+    }
+
+    /// Whether the last free runner takes none of the tasks that wait: it is the turn of queues
+    /// with limits.
+    fn keeps_runner(&mut self) -> bool {
+        let has_ahead = self.urgent.is_empty() && !self.queues.is_empty();
+        has_ahead && self.reserve.keep(self.queues.len())
     }
 
     fn next_in_turn(&mut self) -> Option<LeasedTask> {
@@ -215,6 +238,7 @@ impl Line {
     fn take(&mut self, is_meant: impl Fn(Duration) -> bool) -> Vec<LeasedTask> {
         let (mut taken, mut kept) =
             (Vec::new(), Self { last_turn: self.last_turn.clone(), ..Self::default() });
+        kept.reserve = self.reserve;
         std::mem::swap(&mut kept.outstanding, &mut self.outstanding);
         for (since, task) in std::mem::take(&mut self.urgent) {
             if is_meant(since) { taken.push(task) } else { kept.urgent.push_back((since, task)) }
@@ -310,7 +334,7 @@ pub(super) mod tests {
     #[test]
     fn a_bounded_queue_counts_what_waits_and_what_runs() {
         let [bulk, other] = ["bulk", "other"].map(|name| QueueName::new(name).unwrap());
-        let waiting = Waiting::new(HashMap::from([(bulk.clone(), 3)]));
+        let waiting = Waiting::new(HashMap::from([(bulk.clone(), 3)]), 9);
         let left = || waiting.bounds()[&bulk];
         assert_eq!(left(), 3);
         waiting.add(clear("bulk", 0..2), NOW);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
-    Backend, CopyTask, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List, NewTask,
-    Pull, ReaderId, Room, Routes, Settle, Settled, Settlement, Sweep, TaskFilter, TaskRequest,
-    Verdict,
+    Backend, Cancelled, CopyTask, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeasedTask, List,
+    NewTask, Pull, ReaderId, Room, Routes, Settle, Settled, Settlement, Sweep, TaskFilter,
+    TaskRequest, Verdict,
 };
 use gae_tasks::testing::conformance::spilling;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -183,6 +183,21 @@ async fn a_payload_outlives_all_other_ends_of_an_attempt() {
         assert_eq!(world.shelf.keys(), keys([1]), "{verdict:?}");
         world.backend.run_now(TaskRequest::new(now(), task.lease.id)).await.ok();
     }
+}
+
+#[tokio::test]
+async fn a_cancelled_task_that_waits_takes_its_payload_along_and_one_that_runs_keeps_it() {
+    let world = World::new();
+    let leased = world.store([large(1)]).await[0];
+    let task = world.lease().await.remove(0);
+    let waits = world.store([large(2)]).await[0];
+    for (id, expected) in [(leased, Cancelled::Requested), (waits, Cancelled::Removed)] {
+        let cancelled = world.backend.cancel(TaskRequest::new(now(), id)).await.unwrap();
+        assert_eq!(cancelled, expected);
+    }
+    assert_eq!(world.shelf.keys(), keys([1]));
+    let settled = world.settle(&task, Verdict::Release).await.unwrap();
+    assert_eq!((settled, world.shelf.keys()), (vec![Settled::Dead], keys([1])));
 }
 
 #[tokio::test]

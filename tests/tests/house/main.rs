@@ -204,6 +204,7 @@ fn missing(test: &str) -> Option<String> {
     let file = match modules.split_once("::").unwrap_or((modules, "")) {
         ("conformance", subject) => format!("../gae-tasks/src/testing/conformance/{subject}.rs"),
         ("sqlite", subject) => format!("../gae-tasks/src/backend/sqlite/tests/{subject}.rs"),
+        ("cron", subject) => format!("../gae-tasks/src/cron/tests/{subject}.rs"),
         ("push", subject) => format!("push/tests/it/{}.rs", subject.replace("::", "/")),
         ("postgres", subject) => format!("postgres/tests/{}.rs", subject.replace("::", "/")),
         _ => {

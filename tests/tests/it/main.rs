@@ -10,6 +10,9 @@ mod deploys;
 mod described;
 mod fuzz;
 mod hardships;
+mod left_out;
+#[cfg(feature = "sqlite")]
+mod limits;
 mod logs;
 mod macro_outcome;
 mod marks;

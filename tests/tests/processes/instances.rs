@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use gae_tasks::{Client, TaskState, deferred};
+use gae_tasks::{Cancelled, Client, QueueConfig, TaskState, deferred};
 use tempfile::TempDir;
 
 /// Tasks with the kinds and parameters of the other process's tasks, whose functions are in a crate
@@ -18,6 +18,11 @@ fn write_report(file: String, text: String) {
 
 #[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/write_and_hang")]
 fn write_and_hang(file: String) {
+    drop(file);
+}
+
+#[deferred(queue = "linked", name = "gae_tasks_tests_linked.reports/write_and_heed")]
+fn write_and_heed(file: String) {
     drop(file);
 }
 
@@ -152,6 +157,24 @@ async fn the_tasks_of_a_killed_process_go_on_at_once_in_another() {
 }
 
 #[tokio::test]
+async fn the_place_of_a_killed_process_in_its_queue_is_free_again() {
+    let stage = Stage::new().await;
+    let one = QueueConfig::new().with_max_concurrent_dispatches(1);
+    stage.tasks.put_queue("linked", one).await.unwrap();
+    let files = ["one", "other"].map(|name| stage.file(name));
+    stage.tasks.defer_many(files.iter().map(write_and_hang::defer)).await.unwrap();
+    let begun = || files.iter().filter(|file| Path::new(file).exists()).count();
+    let first = stage.work();
+    until("the first attempt", async || begun() == 1).await;
+    files.iter().for_each(|file| _ = std::fs::remove_file(file));
+    let _second = stage.work();
+    drop(first);
+    let waited = until("another attempt", async || begun() > 0).await;
+    assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
+    assert_eq!((begun(), stage.tasks.stats().await.unwrap().leased), (1, 1));
+}
+
+#[tokio::test]
 async fn a_process_beside_a_killed_one_takes_over_at_once() {
     let stage = Stage::new().await;
     // Ten more tasks than one process runs at a time, so that the second process has some of them,
@@ -169,6 +192,44 @@ async fn a_process_beside_a_killed_one_takes_over_at_once() {
     let waited = until("a second attempt", async || files.iter().any(&exists)).await;
     println!("the other process took {waited:?}");
     assert!(waited < Duration::from_secs(10), "it waited {waited:?}: for the lease of 30 s?");
+}
+
+#[tokio::test]
+async fn a_task_that_another_process_cancels_is_told_within_a_second() {
+    let stage = Stage::new().await;
+    let file = stage.file("life");
+    let says = |text: &str| std::fs::read_to_string(&file).is_ok_and(|life| life == text);
+    let id = write_and_heed::defer(&file).on(&stage.tasks).await.unwrap().id;
+    let _worker = stage.work();
+    until("the attempt", async || says("begun")).await;
+    assert_eq!(stage.tasks.cancel(id).await.unwrap(), Cancelled::Requested);
+    let waited = until("the cancellation", async || says("cancelled")).await;
+    println!("the other process took {waited:?}");
+    // With some time for a busy machine.
+    assert!(waited < Duration::from_millis(1_500), "{waited:?}");
+    until("the end", async || stage.tasks.get(id).await.unwrap().is_none()).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_task_of_a_killed_process_is_not_attempted_again() {
+    let stage = Stage::new().await;
+    let file = stage.file("begun");
+    let id = write_and_hang::defer(&file).on(&stage.tasks).await.unwrap().id;
+    let first = stage.work();
+    until("the first attempt", async || Path::new(&file).exists()).await;
+    assert_eq!(stage.tasks.cancel(id).await.unwrap(), Cancelled::Requested);
+    drop(first);
+    std::fs::remove_file(&file).unwrap();
+    let _second = stage.work();
+    let is_dead = async || stage.tasks.get(id).await.unwrap().unwrap().state == TaskState::Dead;
+    until("the dead letter", is_dead).await;
+    // The second process runs what it may run.
+    write_report::defer(stage.file("report"), "x").on(&stage.tasks).await.unwrap();
+    until("the report", async || stage.tasks.stats().await.unwrap().open() == 0).await;
+    assert!(!Path::new(&file).exists(), "it was attempted again");
+    let record = stage.tasks.get(id).await.unwrap().unwrap();
+    assert_eq!((record.lost_leases, record.attempts), (1, 0));
+    assert!(record.errors[0].message.starts_with("the task was cancelled"), "{record:?}");
 }
 
 #[tokio::test]

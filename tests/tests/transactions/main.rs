@@ -1,6 +1,7 @@
 //! Tasks in transactions of the application: stored and completed when they commit.
 #![cfg(feature = "sqlite")]
 
+mod cancelled;
 mod completed;
 #[cfg(unix)]
 mod killed;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod cancel;
 mod copy;
 mod enqueue;
 mod error;
@@ -30,9 +31,9 @@ use self::target::Target;
 use super::accept::queue::problems_of_limits;
 use super::runtime::Runtime;
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue, Enqueue,
-    List, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, Surveyed, TaskRecord,
-    TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, CopyTask, DeadLetterCheck, DeleteQueue,
+    Enqueue, List, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, Surveyed,
+    TaskRecord, TaskRequest, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -74,8 +75,8 @@ use crate::time::{Now, Timestamp};
 #[cfg_attr(feature = "push", doc = "  [`push`](crate::push#a-time-that-the-handler-chose).")]
 #[cfg_attr(not(feature = "push"), doc = "  the module `push`.")]
 /// - *Reading tasks is slow*, and billed: `list` and `stats` read every stored task, and so do
-///   `get`, `delete` and `run_now` of a task that was named, copied, or is over. Tasks of other
-///   programs in the same queues are not listed, but a purge deletes them too.
+///   `get`, `delete`, `cancel` and `run_now` of a task that was named, copied, or is over. Tasks of
+///   other programs in the same queues are not listed, but a purge deletes them too.
 /// - *Deleting a queue* deletes everything that Google keeps in it, including tasks that a newer
 ///   version of this crate stored and tasks of other programs.
 /// - A task lives for at most 31 days; so does a dead letter, if
@@ -138,6 +139,7 @@ impl Backend for CloudTasks {
             dead_letters: self.shared.keeps_letters,
             retention: false,
             queue_limits: QUEUES,
+            schedules: false,
             ..Capabilities::new(NAME)
         }
     }
@@ -180,6 +182,10 @@ impl Backend for CloudTasks {
 
     fn run_now(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         self.run(|shared| async move { shared.run_now(request.id).await })
+    }
+
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        self.run(|shared| async move { shared.cancel(request.id).await })
     }
 
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {

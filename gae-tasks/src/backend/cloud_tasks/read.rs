@@ -375,12 +375,12 @@ impl Found {
 
     /// Whether nothing else can have the id: only the task as it was deferred, not yet attempted,
     /// is sure to have neither a copy nor a dead letter.
-    fn is_alone(&self, id: TaskId) -> bool {
+    pub(super) fn is_alone(&self, id: TaskId) -> bool {
         let is_original = last_part(&self.resource) == of_unnamed(id);
         is_original && !self.is_letter && !self.was_dispatched
     }
 
-    async fn state(&self, shared: &Shared) -> Result<Option<TaskState>, Error> {
+    pub(super) async fn state(&self, shared: &Shared) -> Result<Option<TaskState>, Error> {
         match call(shared.time_limit, || shared.google.get_task().set_name(&self.resource).send())
             .await
             .answer

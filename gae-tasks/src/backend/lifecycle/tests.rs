@@ -32,6 +32,7 @@ prop_compose! {
         max_attempts in prop::option::of(1..20_u32),
         refusals in 0..20_u32,
         refusers in prop::collection::vec(any::<u64>(), 0..12),
+        forced in any::<bool>(),
     ) -> Facts {
         let refusers =
             refusers.into_iter().map(ReaderId::from_bits).fold(Refusers::NONE, Refusers::with);
@@ -45,6 +46,7 @@ prop_compose! {
             lost_attempts,
             refusals,
             refusers,
+            forced,
             max_attempts,
             died: None,
         }
@@ -92,6 +94,10 @@ const fn ended(verdict: &Verdict) -> Ended<'_> {
     Ended::of(verdict)
 }
 
+const fn uncancelled(alone: bool) -> Loss {
+    Loss { alone, cancelled: false }
+}
+
 /// Returns the facts of a change that keeps the task.
 fn changed(change: &Change<'_>) -> Facts {
     match change {
@@ -120,7 +126,7 @@ proptest! {
             let made = u32::from(verdict.is_of_an_attempt());
             prop_assert_eq!(after.attempts, facts.attempts + made);
             prop_assert_eq!(after.first_attempt, facts.first_attempt.or((made > 0).then_some(now)));
-            prop_assert_eq!(error, Some("it failed"));
+            prop_assert_eq!(error.as_deref(), Some("it failed"));
         }
     }
 
@@ -137,7 +143,7 @@ proptest! {
             Change::To { facts, .. } => facts,
             _ => facts,
         };
-        let lost = changed(&lose(facts, alone, Some(&rules), now));
+        let lost = changed(&lose(facts, uncancelled(alone), Some(&rules), now));
         for after in [
             settled,
             lost,
@@ -297,7 +303,7 @@ proptest! {
         {
             prop_assert_eq!((after.refusals, after.refusers), (0, Refusers::NONE));
         }
-        let lost = changed(&lose(facts, alone, rules.as_ref(), now));
+        let lost = changed(&lose(facts, uncancelled(alone), rules.as_ref(), now));
         prop_assert_eq!((lost.refusals, lost.refusers), (facts.refusals, facts.refusers));
         let replayed = replay(Facts { died: Some(now), ..facts }, now).unwrap();
         prop_assert_eq!((replayed.refusals, replayed.refusers), (0, Refusers::NONE));
@@ -307,7 +313,7 @@ proptest! {
     fn a_loss_counts_as_an_attempt_only_for_who_ran_alone(
         facts in facts(), rules in rules(), alone in any::<bool>(), now in moment(),
     ) {
-        let change = lose(facts, alone, Some(&rules), now);
+        let change = lose(facts, uncancelled(alone), Some(&rules), now);
         let lost = changed(&change);
         let made = u32::from(alone);
         prop_assert_eq!(lost.lost_leases, facts.lost_leases + 1);
@@ -330,7 +336,7 @@ proptest! {
         now in moment(),
     ) {
         let verdict = Verdict::Retry { error: String::new(), after: None, max_attempts: Some(1) };
-        prop_assert_eq!(changed(&lose(facts, alone, None, now)).died, None);
+        prop_assert_eq!(changed(&lose(facts, uncancelled(alone), None, now)).died, None);
         let failed = changed(&settle(facts, ended(&verdict), None, now));
         prop_assert_eq!((failed.died, failed.wait), (None, Wait::Worker(facts.wait.due())));
     }
@@ -346,7 +352,7 @@ proptest! {
         for (verdict, is_lost, alone) in events {
             prop_assert!(facts.attempts < cap, "the task is never leased beyond its cap");
             let change = if is_lost {
-                lose(facts, alone, Some(&rules), now)
+                lose(facts, uncancelled(alone), Some(&rules), now)
             } else {
                 settle(facts, ended(&verdict), Some(&rules), now)
             };
@@ -369,14 +375,84 @@ proptest! {
         prop_assert!(after.wait.is_over(now) && !after.wait.is_timed());
         prop_assert_eq!(after.wait.due(), facts.wait.due().min(now));
         prop_assert_eq!((after.refusals, after.refusers), (0, Refusers::NONE), "no reader pauses");
-        let (refusals, refusers) = (facts.refusals, facts.refusers);
-        prop_assert_eq!(Facts { wait: facts.wait, refusals, refusers, ..after }, facts);
+        prop_assert!(after.forced, "whether its queue is paused or not");
+        let Facts { wait, refusals, refusers, forced, .. } = facts;
+        prop_assert_eq!(Facts { wait, refusals, refusers, forced, ..after }, facts);
         prop_assert_eq!(run_now(facts, true, now), Err(error_text::RUNNING));
         for is_leased in [false, true] {
             prop_assert_eq!(
                 run_now(Facts { died: Some(now), ..facts }, is_leased, now),
                 Err(error_text::DEAD)
             );
+        }
+    }
+
+    #[test]
+    fn what_was_made_due_by_hand_stays_so_until_an_attempt_is_answered(
+        facts in facts(),
+        rules in prop::option::of(rules()),
+        verdict in verdict(),
+        alone in any::<bool>(),
+        now in moment(),
+    ) {
+        let forced = run_now(facts, false, now).unwrap();
+        let is_unanswered = matches!(verdict, Verdict::Release | Verdict::Unreadable { .. });
+        match settle(forced, ended(&verdict), rules.as_ref(), now) {
+            Change::To { facts: after, .. } => prop_assert_eq!(after.forced, is_unanswered),
+            change => prop_assert!(change == Change::Over || is_unanswered, "{:?}", change),
+        }
+        prop_assert!(changed(&lose(forced, uncancelled(alone), rules.as_ref(), now)).forced);
+        let dead = Facts { died: Some(now), ..forced };
+        prop_assert!(!replay(dead, now).unwrap().forced);
+    }
+
+    #[test]
+    fn a_cancelled_task_is_done_or_a_dead_letter_and_made_as_many_attempts_as_ever(
+        facts in facts(),
+        rules in prop::option::of(rules()),
+        verdict in verdict(),
+        now in moment(),
+    ) {
+        let ordinary = settle(facts, ended(&verdict), rules.as_ref(), now);
+        let cancelled = Ended { cancelled: true, ..ended(&verdict) };
+        match settle(facts, cancelled, rules.as_ref(), now) {
+            Change::Over => prop_assert_eq!(&verdict, &Verdict::Done),
+            Change::Back => prop_assert!(false, "it would be attempted again"),
+            Change::To { facts: after, error } => {
+                let before = if ordinary == Change::Back { facts } else { changed(&ordinary) };
+                prop_assert_eq!(after, Facts { died: Some(now), ..before });
+                let error = error.unwrap();
+                prop_assert!(error.starts_with("the task was cancelled"), "{}", error);
+                let said = verdict.error().unwrap_or_default();
+                prop_assert!(error.ends_with(said), "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cancelled_task_whose_worker_is_gone_is_a_dead_letter(
+        facts in facts(),
+        rules in prop::option::of(rules()),
+        alone in any::<bool>(),
+        now in moment(),
+    ) {
+        let lost = changed(&lose(facts, uncancelled(alone), rules.as_ref(), now));
+        let change = lose(facts, Loss { alone, cancelled: true }, rules.as_ref(), now);
+        prop_assert_eq!(changed(&change), Facts { died: Some(now), ..lost });
+        let Change::To { error: Some(error), .. } = change else { panic!("{change:?}") };
+        prop_assert!(error.starts_with("the task was cancelled"), "{}", error);
+        // Its lane stays the same: the lease of a lost task ends in the same transaction.
+        prop_assert_eq!((lost.refusers, lost.forced), (facts.refusers, facts.forced));
+    }
+
+    #[test]
+    fn a_cancelled_dead_letter_that_is_replayed_has_a_new_life(
+        facts in facts(), verdict in verdict(), now in moment(), later in moment(),
+    ) {
+        let cancelled = Ended { cancelled: true, ..ended(&verdict) };
+        if let Change::To { facts: dead, .. } = settle(facts, cancelled, None, now) {
+            let new = replay(dead, later).unwrap();
+            prop_assert_eq!(settle(new, ended(&Verdict::Release), None, later), Change::Back);
         }
     }
 

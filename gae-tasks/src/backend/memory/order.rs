@@ -18,7 +18,7 @@ const LAST: TaskId = TaskId::from_bytes([u8::MAX; 16]);
 
 /// The place of a due task among those of several lanes: whether its lane is not open, its
 /// [place](queue::place) by time and priority, and its id. Tasks that other readers refused come
-/// first: they had their turn.
+/// first, as they had their turn; so do those that were made due by hand.
 pub(super) type Place = (bool, i128, TaskId);
 
 /// What the tasks of a lane have in common.
@@ -31,16 +31,27 @@ pub(super) struct Lane {
     pub(super) priority: i8,
     /// The readers that refused the tasks.
     pub(super) refusers: Refusers,
+    /// Whether the tasks were made due by hand.
+    pub(super) forced: bool,
 }
 
 /// A queue with those of its lanes that a worker can run.
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) queue: QueueName,
     /// The lanes, and for each whether the worker may have its tasks at once, whatever they wait
-    /// for: other readers refused them.
+    /// for: other readers refused them, or they were made due by hand.
     pub(super) lanes: Vec<(Lane, bool)>,
     /// What a step of priority is worth.
     pub(super) step: Duration,
+}
+
+impl Source {
+    /// The queue with those of its lanes whose tasks were made due by hand.
+    pub(super) fn forced(&self) -> Self {
+        let lanes = self.lanes.iter().filter(|(lane, _)| lane.forced).cloned().collect();
+        Self { queue: self.queue.clone(), lanes, step: self.step }
+    }
 }
 
 /// All waiting tasks. Queues and lanes without waiting tasks have no entry.
@@ -77,8 +88,8 @@ impl Order {
         self.0.get(queue).into_iter().flat_map(BTreeMap::keys)
     }
 
-    /// Returns the first due tasks of a queue: those that other readers refused, then the others,
-    /// both by schedule time and priority, then by id.
+    /// Returns the first due tasks of a queue: those that the worker may have at once, then the
+    /// others, both by schedule time and priority, then by id.
     pub(super) fn due(
         &self,
         source: &Source,

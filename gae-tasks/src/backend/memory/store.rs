@@ -2,19 +2,23 @@
 //! The other backends are compared with it.
 
 mod lease;
+mod limits;
+mod schedules;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limited::Limited;
 use super::order::{Lane, Order};
 use crate::backend::lifecycle::{self, Facts, Holder};
 use crate::backend::readers::KnownReaders;
 use crate::backend::record::error_text;
 use crate::backend::{
-    Bury, DeleteQueue, HeldLease, LeaseRef, LeaseToken, MAX_ERRORS, NewTask, Purged, QueueRecord,
-    RouteStats, Sample, Sampled, Stats, TaskError, TaskFilter, TaskRecord, TaskState,
+    Bury, Cancelled, DeleteQueue, HeldLease, LeaseRef, LeaseToken, MAX_ERRORS, NewTask, Purged,
+    QueueRecord, RouteStats, Sample, Sampled, ScheduleKey, Stats, StoredSchedule, TaskError,
+    TaskFilter, TaskRecord, TaskState,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -39,6 +43,11 @@ pub(super) struct Store {
     /// The place of each queue in the order of turns: the order in which queues received their
     /// first task.
     places: HashMap<QueueName, usize>,
+    schedules: BTreeMap<ScheduleKey, StoredSchedule>,
+    /// The buckets and leases of queues that have limits, or had.
+    limited: HashMap<QueueName, Limited>,
+    /// Whether a queue with limits may give a task that it could not give before.
+    pub(super) has_opened: bool,
 }
 
 /// A task with its lease.
@@ -53,8 +62,14 @@ pub(super) struct Stored {
 struct Held {
     token: LeaseToken,
     alone: bool,
+    /// Whether the cancellation of the task was requested.
+    cancelled: bool,
     expires: Timestamp,
     duration: Duration,
+    /// Whether the lease counts for the limit of its queue.
+    is_counted: bool,
+    /// Whether the lease took a token of its queue's bucket.
+    is_paid: bool,
 }
 
 impl Store {
@@ -171,12 +186,16 @@ impl Store {
     ) {
         let config = self.config(queue);
         self.queue(queue).config = Some(change(config));
+        self.count_earlier(queue);
     }
 
     /// Deletes a task that ends at `now`; its name is blocked for as long as its queue says.
     pub(super) fn remove(&mut self, id: TaskId, now: Timestamp) -> Option<Stored> {
         self.unwait(id);
         let stored = self.tasks.remove(&id)?;
+        if let Some(held) = &stored.lease {
+            self.count_out(&stored.task.spec.queue, held);
+        }
         if let Some(name) = &stored.task.spec.name {
             let until = lifecycle::tombstone(Some(&self.config(&stored.task.spec.queue)), now);
             self.names.insert(
@@ -185,6 +204,31 @@ impl Store {
             );
         }
         Some(stored)
+    }
+
+    /// Cancels a task: one that waits is removed.
+    pub(super) fn cancel(&mut self, id: TaskId, now: Timestamp) -> Cancelled {
+        let Some(stored) = self.tasks.get_mut(&id) else { return Cancelled::Gone };
+        match (stored.state(), &mut stored.lease) {
+            (TaskState::Dead, _) => Cancelled::Gone,
+            (_, Some(held)) => {
+                held.cancelled = true;
+                Cancelled::Requested
+            }
+            (_, None) => {
+                self.remove(id, now);
+                Cancelled::Removed
+            }
+        }
+    }
+
+    /// Returns the leases of tasks whose cancellation was requested.
+    pub(super) fn cancelled(&self) -> Vec<LeaseRef> {
+        let lease = |stored: &Stored| {
+            let held = stored.lease.as_ref().filter(|held| held.cancelled)?;
+            Some(LeaseRef::new(stored.task.spec.id, held.token))
+        };
+        self.tasks.values().filter_map(lease).collect()
     }
 
     pub(super) fn purge(&mut self, queue: &QueueName, now: Timestamp) -> Purged {
@@ -222,6 +266,7 @@ impl Store {
         let left = tasks + dead_letters - deleted;
         if left == 0 {
             self.queues.remove(queue);
+            self.limited.remove(queue);
         }
         Ok(Purged::new(deleted, left))
     }
@@ -317,8 +362,9 @@ impl Stored {
 
     fn lane(&self) -> Lane {
         let spec = &self.task.spec;
-        let (route, version, refusers) = (spec.route(), spec.version(), self.facts.refusers);
-        Lane { route, version, priority: spec.priority, refusers }
+        let (route, version, priority) = (spec.route(), spec.version(), spec.priority);
+        let Facts { refusers, forced, .. } = self.facts;
+        Lane { route, version, priority, refusers, forced }
     }
 
     /// Whether a newer version of this crate stored the task.

@@ -21,9 +21,13 @@ pub(super) async fn delete(shared: Arc<Shared>, request: TaskRequest) -> Result<
         return Ok(false);
     };
     let until = tombstone(&shared, &mut work, place.lane, request.now).await?;
-    remove::remove(&shared, &mut work, &[place], until).await?;
+    let counted = remove::remove(&shared, &mut work, &[place], until).await?;
     let what = format!("the task {}", request.id);
     commit_change(&shared.database, work, &xid, &what).await?;
+    // A task may wait for the place.
+    if counted {
+        shared.wake();
+    }
     Ok(true)
 }
 
@@ -31,7 +35,7 @@ pub(super) async fn run_now(
     shared: Arc<Shared>,
     request: TaskRequest,
 ) -> Result<Result<(), Error>, Fault> {
-    locked::replace_facts(&shared, request.id, request.now, lifecycle::run_now).await
+    locked::replace_facts(&shared, request.id, request.now, true, lifecycle::run_now).await
 }
 
 pub(super) async fn replay(
@@ -39,11 +43,11 @@ pub(super) async fn replay(
     request: TaskRequest,
 ) -> Result<Result<(), Error>, Fault> {
     let replay = |facts, _, now| lifecycle::replay(facts, now);
-    locked::replace_facts(&shared, request.id, request.now, replay).await
+    locked::replace_facts(&shared, request.id, request.now, false, replay).await
 }
 
 /// Returns until when the name of a task of this lane is blocked, if the task ends now.
-async fn tombstone(
+pub(super) async fn tombstone(
     shared: &Shared,
     work: &mut Work,
     lane: i64,

@@ -20,7 +20,7 @@ use crate::backend::NewTask;
 use crate::backend::readers::{Answer, KnownReaders, Question};
 use crate::backend::refusers::Refusers;
 use crate::backend::{ReaderId, Routes};
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RateLimits};
 use crate::task::{Kind, Route, Shape};
 use crate::version::Unread;
 
@@ -149,18 +149,18 @@ impl Catalogue {
         self.make(database, &lost).await.map(drop)
     }
 
-    /// Returns the lane for tasks of `lane` that these readers refused, after it was committed. A
-    /// lane that cannot be read keeps its tasks.
-    pub(super) async fn refused_by(
+    /// Returns the lane for tasks of `lane` that these readers refused, and that were `forced` to
+    /// be due, after it was committed. A lane that cannot be read keeps its tasks.
+    pub(super) async fn lane_like(
         &self,
         database: &Database,
         lane: i64,
         refusers: Refusers,
+        forced: bool,
     ) -> Result<i64, Fault> {
-        let Some(of) = self.lane(lane).filter(|of| of.key.refusers != refusers) else {
-            return Ok(lane);
-        };
-        let key = LaneKey { refusers, ..of.key.clone() };
+        let is_another = |of: &Arc<Lane>| !of.key.is_for(refusers, forced);
+        let Some(of) = self.lane(lane).filter(is_another) else { return Ok(lane) };
+        let key = LaneKey { refusers, forced, ..of.key.clone() };
         let _alone = self.making.lock().await;
         if let Some(known) = self.known().by_key.get(&key) {
             return Ok(*known);
@@ -173,13 +173,17 @@ impl Catalogue {
         }
     }
 
-    /// Returns the lane for tasks of `lane` that these readers refused, if it is known to be
-    /// committed.
-    pub(super) fn lane_refused_by(&self, lane: i64, refusers: Refusers) -> Option<i64> {
+    /// Returns the lane [like](Self::lane_like) this one, if it is known to be committed.
+    pub(super) fn known_lane_like(
+        &self,
+        lane: i64,
+        refusers: Refusers,
+        forced: bool,
+    ) -> Option<i64> {
         let known = self.known();
-        match known.lanes.get(&lane).filter(|of| of.key.refusers != refusers) {
+        match known.lanes.get(&lane).filter(|of| !of.key.is_for(refusers, forced)) {
             None => Some(lane),
-            Some(of) => known.by_key.get(&LaneKey { refusers, ..of.key.clone() }).copied(),
+            Some(of) => known.by_key.get(&LaneKey { refusers, forced, ..of.key.clone() }).copied(),
         }
     }
 
@@ -296,15 +300,20 @@ impl Catalogue {
         self.known().queues.config(queue)
     }
 
+    /// Returns the limits of a queue; `None` if none applies to its tasks.
+    pub(super) fn limits(&self, queue: &QueueName) -> Option<RateLimits> {
+        self.known().queues.limits(queue)
+    }
+
     /// Whether a queue has a row.
     pub(super) fn has_queue(&self, queue: &QueueName) -> bool {
         self.known().queues.has(queue)
     }
 
-    /// Whether the tasks of a queue wait: it is paused, or this program cannot read its
-    /// configuration.
-    pub(super) fn waits(&self, queue: &QueueName) -> bool {
-        self.known().queues.waits(queue)
+    /// Whether the tasks of a lane wait: this program cannot read the configuration of their queue,
+    /// or the queue is paused and they were not made due by hand.
+    pub(super) fn waits(&self, lane: &LaneKey) -> bool {
+        self.known().queues.waits(&lane.queue, lane.forced)
     }
 
     /// Reads the queues again if they have changed since, as the count of changes says.

@@ -9,6 +9,7 @@ use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::catalogue::Catalogue;
+use super::counted::Counted;
 use super::database::{Database, at, moment};
 use super::error::Fault;
 use super::floors;
@@ -77,16 +78,30 @@ pub(super) async fn stored(
     rows.iter().map(|row| Ok(id(row.try_get(0)?))).collect()
 }
 
+/// A lease that was held and has ended.
+#[derive(Debug)]
+pub(super) struct EndedLease {
+    /// Whether the task was cancelled.
+    pub(super) cancelled: bool,
+    /// How the lease counted, if its queue has limits.
+    pub(super) counted: Option<Counted>,
+}
+
 /// Ends those of these leases that are held, and returns them.
 pub(super) async fn end_leases(
     database: &Database,
     connection: &mut PgConnection,
     leases: &[LeaseRef],
-) -> Result<HashSet<LeaseRef>, Fault> {
+) -> Result<HashMap<LeaseRef, EndedLease>, Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[]) AS \
                        n(task, token) WHERE l.task = n.task AND l.token = n.token RETURNING \
-                       l.task, l.token";
-    among(database, connection, END, leases).await
+                       l.task, l.token, coalesce(l.cancelled, false), l.queue, l.paid";
+    let rows = among(database, connection, END, leases).await?;
+    let ended = |row: &PgRow| {
+        let (cancelled, counted) = (row.try_get(2)?, Counted::read(row, 3)?);
+        Ok((lease(row)?, EndedLease { cancelled, counted }))
+    };
+    rows.iter().map(ended).collect()
 }
 
 /// Returns those of these leases that are held.
@@ -100,24 +115,26 @@ pub(super) async fn held(
     if leases.is_empty() {
         return Ok(HashSet::new());
     }
-    among(database, connection, HELD, leases).await
+    among(database, connection, HELD, leases).await?.iter().map(lease).collect()
 }
 
-/// Returns those of these leases that the statement `text` returns.
+/// Returns what the statement `text` returns of these leases.
 async fn among(
     database: &Database,
     connection: &mut PgConnection,
     text: &'static str,
     leases: &[LeaseRef],
-) -> Result<HashSet<LeaseRef>, Fault> {
+) -> Result<Vec<PgRow>, Fault> {
     let query = database
         .query(text)
         .bind(leases.iter().map(|lease| uuid(lease.id)).collect::<Vec<_>>())
         .bind(leases.iter().map(|lease| lease.token.to_bits()).collect::<Vec<_>>());
-    let lease = |row: &PgRow| {
-        Ok(LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?)))
-    };
-    query.fetch_all(connection).await?.iter().map(lease).collect()
+    Ok(query.fetch_all(connection).await?)
+}
+
+/// Reads a lease: task and token are the first columns.
+fn lease(row: &PgRow) -> Result<LeaseRef, Fault> {
+    Ok(LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?)))
 }
 
 /// A task after a change.
@@ -134,11 +151,12 @@ enum How {
     To,
 }
 
-/// The readers that refused a task, for which there is no known lane yet.
+/// What sets a task apart from others of `lane`, for which there is no known lane yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NoLane {
     pub(super) lane: i64,
     pub(super) refusers: Refusers,
+    pub(super) forced: bool,
 }
 
 impl Changed {
@@ -158,10 +176,12 @@ impl Changed {
             Change::Over => How::Over,
             Change::Back => How::Back,
             Change::To { facts, error } => {
-                let no_lane = NoLane { lane: task.lane, refusers: facts.refusers };
-                task.lane = catalogue.lane_refused_by(task.lane, facts.refusers).ok_or(no_lane)?;
+                let Facts { refusers, forced, .. } = facts;
+                let no_lane = NoLane { lane: task.lane, refusers, forced };
+                let like = catalogue.known_lane_like(task.lane, refusers, forced);
+                task.lane = like.ok_or(no_lane)?;
                 task.facts = facts;
-                let _: Option<()> = error.map(|error| task.keep_error(error, now));
+                let _: Option<()> = error.map(|error| task.keep_error(&error, now));
                 How::To
             }
         };

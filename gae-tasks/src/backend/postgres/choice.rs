@@ -10,7 +10,7 @@ use super::lane::Lane;
 use super::scan::{Head, Scan};
 use crate::backend::readers::Question;
 use crate::backend::{Lease, Standing};
-use crate::queue;
+use crate::queue::{self, RateLimits};
 use crate::time::Timestamp;
 
 /// Waiting tasks of one lane and standing, timed or not timed, that are due.
@@ -19,10 +19,13 @@ pub(super) struct Source {
     pub(super) lane: Arc<Lane>,
     pub(super) rank: i16,
     pub(super) is_timed: bool,
-    /// Whether the worker may have the tasks whatever they wait for: other readers refused them.
+    /// Whether the worker may have the tasks whatever they wait for: other readers refused them, or
+    /// they were made due by hand.
     pub(super) is_open: bool,
     /// How much their priority [advances](queue::advance) the tasks among those of the queue.
     pub(super) advance: i64,
+    /// The limits of the queue, if it has any.
+    pub(super) limits: Option<RateLimits>,
     /// No due task is before this one.
     pub(super) first: (Timestamp, Uuid),
 }
@@ -32,6 +35,11 @@ impl Source {
     pub(super) fn head(&self) -> Head {
         let (lane, (due, task)) = (self.lane.id, self.first);
         Head { lane, rank: self.rank, is_timed: self.is_timed, due, task }
+    }
+
+    /// Whether the tasks were made due by hand, so that they run beyond the limits of their queue.
+    pub(super) fn is_forced(&self) -> bool {
+        self.lane.key.forced
     }
 }
 
@@ -45,6 +53,8 @@ pub(super) struct Choice {
     /// The due clear tasks of each queue, in the order of turns.
     pub(super) queues: Vec<Vec<Source>>,
     next: Option<Timestamp>,
+    /// Whether a queue with limits is among those that have tasks due.
+    has_limits: bool,
 }
 
 impl Choice {
@@ -87,8 +97,9 @@ impl Choice {
         beside: Option<(i64, i16)>,
         until: Timestamp,
     ) {
-        let (standing, Readable { lane, is_open, advance }) = (head.standing(), readable);
-        let (is_open, advance) = (*is_open, *advance);
+        let standing = head.standing();
+        let Readable { lane, is_open, advance, limits } = readable;
+        let (is_open, advance, limits) = (*is_open, *advance, *limits);
         if head.is_timed && !is_open && head.due > until {
             // Beside tasks that are not timed, which are due, later ones are not counted.
             if beside != Some((head.lane, head.rank)) {
@@ -97,9 +108,12 @@ impl Choice {
             return;
         }
         let (rank, is_timed, first) = (head.rank, head.is_timed, (head.due, head.task));
-        let source = Source { lane: Arc::clone(lane), rank, is_timed, is_open, advance, first };
+        let lane = Arc::clone(lane);
+        let turn = lane.turn;
+        let source = Source { lane, rank, is_timed, is_open, advance, limits, first };
+        self.has_limits |= limits.is_some();
         if standing == Standing::Clear {
-            queues.entry(lane.turn).or_default().push(source);
+            queues.entry(turn).or_default().push(source);
         } else {
             self.watched.push((standing, source));
         }
@@ -108,6 +122,21 @@ impl Choice {
     /// Returns the sources of a standing other than clear.
     pub(super) fn watched(&self, standing: Standing) -> impl Iterator<Item = &Source> {
         self.watched.iter().filter(move |(of, _)| *of == standing).map(|(_, source)| source)
+    }
+
+    /// Whether a queue with limits has tasks due.
+    pub(super) const fn has_limits(&self) -> bool {
+        self.has_limits
+    }
+
+    /// Returns the sources of queues with limits, and whether their tasks are of a standing other
+    /// than clear.
+    pub(super) fn limited(&self) -> impl Iterator<Item = (&Source, bool)> {
+        let watched = self.watched.iter().map(|(_, source)| (source, true));
+        let clear = self.queues.iter().flatten().map(|source| (source, false));
+        // Nobody looks through thousands of queues for one.
+        let all = self.has_limits.then(|| watched.chain(clear));
+        all.into_iter().flatten().filter(|(source, _)| source.limits.is_some())
     }
 
     /// Returns when the first task becomes due, among the lanes and standings without due tasks.
@@ -119,8 +148,12 @@ impl Choice {
 /// A lane that a worker can read.
 struct Readable {
     lane: Arc<Lane>,
+    /// Whether it is open to the worker.
     is_open: bool,
+    /// How much its priority advances its tasks.
     advance: i64,
+    /// The limits of its queue, if it has any.
+    limits: Option<RateLimits>,
 }
 
 /// Returns a lane, if the worker can read it.
@@ -136,8 +169,10 @@ fn readable(
     }
     match catalogue.reader(&request.routes, &lane.key.route) {
         Ok(reader) => {
-            let is_open = lane.key.refusers.are_others_than(reader?);
-            Some(Readable { is_open, advance: advance(catalogue, &lane), lane })
+            let is_open = lane.key.refusers.let_at_once(reader?, lane.key.forced);
+            let advance = advance(catalogue, &lane);
+            let limits = catalogue.limits(&lane.key.queue);
+            Some(Readable { lane, is_open, advance, limits })
         }
         Err(question) => {
             questions.push(question);
@@ -159,6 +194,6 @@ fn advance(catalogue: &Catalogue, lane: &Lane) -> i64 {
 
 /// Whether a lease may take from a lane, if the worker can read it.
 pub(super) fn is_meant(catalogue: &Catalogue, request: &Lease, lane: &Lane) -> bool {
-    let queue = &lane.key.queue;
-    !lane.key.is_newer() && request.queues.contains(queue) && !catalogue.waits(queue)
+    let key = &lane.key;
+    !key.is_newer() && request.queues.contains(&key.queue) && !catalogue.waits(key)
 }

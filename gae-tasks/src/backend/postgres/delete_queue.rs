@@ -1,24 +1,20 @@
 //! Deleting a queue: its tasks slice by slice, if the request includes them, and then its row, if
 //! nothing is left.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use sqlx::Row;
 
 use super::error::Fault;
 use super::patience::again;
 use super::purge::Doomed;
-use super::queue;
 use super::shared::Shared;
+use super::writers::{Table, wait_for_writers};
+use super::{buckets, queue};
 use crate::backend::{DeleteQueue, Purged};
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::version::{self, Unread};
-
-/// How long transactions that store tasks are waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn delete_queue(
     shared: Arc<Shared>,
@@ -87,13 +83,15 @@ async fn remove(shared: &Shared, queue: &QueueName) -> Result<Result<[u64; 2], E
     database.query(REMOVE).bind(queue.as_str()).execute(&mut *work).await?;
     work.commit().await?;
     // What was being stored could not be seen yet.
-    wait_for_writers(shared).await?;
+    wait_for_writers(shared, Table::Task).await?;
     let mut work = database.begin().await?;
     let found = held(shared, &mut work, queue).await?;
     if found != [0; 2] {
         queue::make(shared, &mut work, queue, &config, paused).await?;
-        work.commit().await?;
+    } else {
+        buckets::delete(database, &mut work, queue).await?;
     }
+    work.commit().await?;
     Ok(Ok(found))
 }
 
@@ -119,31 +117,4 @@ async fn held(
     let row = query.fetch_one(connection).await?;
     let count = |column: usize| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     Ok([count(0)?, count(1)?])
-}
-
-/// Waits until the transactions that write tasks now have ended, for a few seconds at most. Those
-/// that begin later see the change of the queue.
-async fn wait_for_writers(shared: &Shared) -> Result<(), Fault> {
-    const WRITERS: &str = "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND \
-                           database = (SELECT oid FROM pg_database WHERE datname = \
-                           current_database()) AND relation = 'gae_tasks.task'::regclass AND mode \
-                           = 'RowExclusiveLock' AND pid <> pg_backend_pid()";
-    let begun = Instant::now();
-    let mut writers: Option<HashSet<String>> = None;
-    loop {
-        let mut connection = shared.database.connection().await?;
-        let rows = shared.database.query(WRITERS).fetch_all(&mut *connection).await?;
-        let now = rows.iter().map(|row| row.try_get(0));
-        let now = now.collect::<Result<HashSet<String>, _>>()?;
-        drop(connection);
-        let rest = match &writers {
-            None => now,
-            Some(writers) => now.into_iter().filter(|of| writers.contains(of)).collect(),
-        };
-        if rest.is_empty() || begun.elapsed() > PATIENCE {
-            return Ok(());
-        }
-        writers = Some(rest);
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

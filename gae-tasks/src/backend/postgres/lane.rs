@@ -1,5 +1,5 @@
-//! Lanes: a queue together with a route, a version, a priority and the readers that refused, as one
-//! number.
+//! Lanes: a queue together with a route, a version, a priority, the readers that refused, and
+//! whether made due by hand, as one number.
 
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -12,13 +12,13 @@ use crate::version;
 /// The columns of [`Lane::read`], of the table `l`.
 macro_rules! lane_columns {
     () => {
-        "l.id, l.queue, l.kind, l.shape, l.version, l.turn, l.refusers, l.priority"
+        "l.id, l.queue, l.kind, l.shape, l.version, l.turn, l.refusers, l.priority, l.forced"
     };
 }
 pub(super) use lane_columns;
 
 /// How many columns [`lane_columns`] has.
-pub(super) const LANE_COLUMNS: usize = 8;
+pub(super) const LANE_COLUMNS: usize = 9;
 
 /// What a worker can or cannot lease, as one number.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub(super) struct LaneKey {
     pub(super) priority: i8,
     /// The readers that refused the tasks.
     pub(super) refusers: Refusers,
+    /// Whether the tasks were made due by hand.
+    pub(super) forced: bool,
 }
 
 impl LaneKey {
@@ -51,7 +53,13 @@ impl LaneKey {
             version: spec.version(),
             priority: spec.priority,
             refusers: Refusers::NONE,
+            forced: false,
         }
+    }
+
+    /// Whether the tasks are those that these readers refused, and that were `forced` to be due.
+    pub(super) fn is_for(&self, refusers: Refusers, forced: bool) -> bool {
+        self.refusers == refusers && self.forced == forced
     }
 
     /// Whether a newer version of this crate stored the tasks.
@@ -70,7 +78,9 @@ impl Lane {
         let version = u8::try_from(row.try_get::<i16, _>(first + 4).ok()?).ok()?;
         let refusers = Refusers::from_bytes(row.try_get::<&[u8], _>(first + 6).ok()?)?;
         let priority = i8::try_from(row.try_get::<i16, _>(first + 7).ok()?).ok()?;
-        let key = LaneKey { queue, route: Route::new(kind, shape), version, priority, refusers };
+        let forced = row.try_get(first + 8).ok()?;
+        let route = Route::new(kind, shape);
+        let key = LaneKey { queue, route, version, priority, refusers, forced };
         let (id, turn) = (row.try_get(first).ok()?, row.try_get(first + 5).ok()?);
         Some(Self { id, key, turn })
     }

@@ -1,6 +1,8 @@
 //! Leasing due tasks: one statement scans what waits, another one takes a round of turns.
 
+mod gates;
 mod learn;
+mod pass;
 mod repair;
 mod take;
 mod turns;
@@ -52,25 +54,32 @@ async fn lease_once(
     let answer = match take_due(shared, &mut work, request, &mut leasing).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(questions)) => return Ok(Err(questions)),
-        // What was taken is committed, unless all statements are in one transaction.
-        Err(fault) if !leasing.is_empty() && !shared.database.is_pooled() => {
+        // What was taken is committed, unless it was in a transaction with other statements.
+        Err(fault) if !leasing.is_empty() && !is_in_transaction(shared, &leasing) => {
             shared.database.heed(&fault);
-            Answered { next: Some(SOON), isolated: false }
+            Answered { next: Some(SOON), ..AT_ONCE }
         }
         Err(fault) => return Err(fault),
     };
     work.commit().await?;
-    Ok(Ok(leasing.leased(answer.next, answer.isolated)))
+    Ok(Ok(leasing.leased(answer.next, answer.isolated, answer.held_back)))
+}
+
+/// Whether a fault takes back what was taken.
+fn is_in_transaction(shared: &Shared, leasing: &Leasing<'_>) -> bool {
+    shared.database.is_pooled() || leasing.is_uncertain()
 }
 
 /// What a lease answers beside its tasks.
 struct Answered {
     next: Option<Duration>,
     isolated: bool,
+    held_back: bool,
 }
 
 /// Has the worker ask again at once.
-const AT_ONCE: Answered = Answered { next: Some(Duration::ZERO), isolated: false };
+const AT_ONCE: Answered =
+    Answered { next: Some(Duration::ZERO), isolated: false, held_back: false };
 
 /// Takes what is guessed, or what the last scan has found, if it can be used again, or else what
 /// scans find now.
@@ -87,9 +96,10 @@ async fn take_due(
         let isolated = leaves_isolated(request, &look.choice);
         let pass = leasing.take(work, &mut look.choice).await?;
         if pass.has_taken() && asks_again(request) {
+            let held_back = leasing.holds_back(&look.choice);
             found(shared, work, request, leasing, look.choice.changes);
             shared.looks.keep(request, look);
-            return Ok(Ok(Answered { isolated, ..AT_ONCE }));
+            return Ok(Ok(Answered { isolated, held_back, ..AT_ONCE }));
         }
     }
     let (mut scans, mut isolated) = (0, false);
@@ -105,12 +115,13 @@ async fn take_due(
         }
         let pass = leasing.take(work, &mut look.choice).await?;
         if pass.has_taken() && asks_again(request) {
+            let held_back = leasing.holds_back(&look.choice);
             found(shared, work, request, leasing, look.choice.changes);
             shared.looks.keep(request, look);
-            return Ok(Ok(Answered { isolated, ..AT_ONCE }));
+            return Ok(Ok(Answered { isolated, held_back, ..AT_ONCE }));
         }
         if !pass.may_go_on() || scans >= MOST_SCANS {
-            let mut answered = answered(request, &look);
+            let mut answered = answered(request, leasing, &look);
             // What the worker must be asked about is left to its next lease.
             if pass.leaves_due() || !questions.is_empty() || scans >= MOST_SCANS {
                 answered.next = Some(answered.next.map_or(SOON, |next| next.min(SOON)));
@@ -155,9 +166,13 @@ fn found(shared: &Shared, work: &Work, request: &Lease, leasing: &Leasing<'_>, c
     }
 }
 
-fn answered(request: &Lease, look: &Look) -> Answered {
+fn answered(request: &Lease, leasing: &Leasing<'_>, look: &Look) -> Answered {
     let next = look.choice.next().map(|next| next.since(look.until));
-    Answered { next, isolated: leaves_isolated(request, &look.choice) }
+    Answered {
+        next: next.into_iter().chain(leasing.next()).min(),
+        isolated: leaves_isolated(request, &look.choice),
+        held_back: leasing.holds_back(&look.choice),
+    }
 }
 
 /// Scans what waits, and chooses what the worker may take.

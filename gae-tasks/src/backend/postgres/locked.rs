@@ -18,8 +18,9 @@ use crate::error::Error;
 use crate::task::TaskId;
 use crate::time::{Now, Timestamp};
 
-/// Replaces the facts of a task, which then waits for every reader, and wakes workers; `decide`
-/// decides from the facts, whether the task is leased, and the time.
+/// Replaces the facts of a task, which then waits for every reader, perhaps because it is `forced`
+/// to be due, and wakes workers; `decide` decides from the facts, whether the task is leased, and
+/// the time.
 ///
 /// # Errors
 /// Besides faults, the inner one: the task is not stored, or the change is refused.
@@ -27,6 +28,7 @@ pub(super) async fn replace_facts(
     shared: &Shared,
     id: TaskId,
     now: Now,
+    forced: bool,
     decide: impl Fn(Facts, bool, Timestamp) -> Result<Facts, &'static str>,
 ) -> Result<Result<(), Error>, Fault> {
     let refused = |problem| Ok(Err(Error::NoSuchTask { id, problem }));
@@ -36,7 +38,8 @@ pub(super) async fn replace_facts(
         };
         // The lane is committed before the task is locked: lanes are made on their own.
         let epoch = shared.catalogue.epoch();
-        let open = shared.catalogue.refused_by(&shared.database, lane, Refusers::NONE).await?;
+        let (database, catalogue) = (&shared.database, &shared.catalogue);
+        let open = catalogue.lane_like(database, lane, Refusers::NONE, forced).await?;
         let (mut work, xid) = begin(shared).await?;
         if shared.catalogue.epoch() != epoch {
             return Err(Fault::Moved);

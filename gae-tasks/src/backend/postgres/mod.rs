@@ -4,15 +4,19 @@ mod absence;
 mod admin;
 mod asker;
 mod batch;
+mod buckets;
 mod bury;
 mod callers;
+mod cancel;
 mod catalogue;
 mod change;
 mod choice;
 mod commit;
 mod committed;
+mod counted;
 mod database;
 mod delete_queue;
+mod ended;
 mod enqueue;
 mod epoch;
 mod error;
@@ -43,6 +47,7 @@ mod remove;
 mod rows;
 mod sample;
 mod scan;
+mod schedules;
 mod schemas;
 mod sensitive;
 mod settle;
@@ -52,9 +57,12 @@ mod stray;
 mod sweep;
 mod tables;
 mod task;
+mod tick;
 mod unreadable;
 mod url;
+mod waits;
 mod work;
+mod writers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -72,9 +80,10 @@ use self::shared::Shared;
 use super::home::{Home, Place};
 use super::runtime::Runtime;
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, DeleteQueue, Enqueue, Extend, Lease, Leased, List,
-    Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, Settle, Settled, Sweep,
-    Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, DeleteQueue, Due,
+    DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purged, PutSchedules,
+    QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, ScheduleChanged, SchedulesPut, Settle,
+    Settled, StoredSchedule, Sweep, Swept, TaskRecord, TaskRequest, Tick, UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -93,7 +102,8 @@ const THREADS: usize = 2;
 /// once the leases end.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The least time that an extension of leases is given.
+/// The least time that an extension of leases is given, and the time that a look for cancelled
+/// tasks is given, which is soon repeated.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// The result for each task of a request.
@@ -109,6 +119,8 @@ pub struct Postgres {
     shared: Arc<Shared>,
     runtime: Runtime,
     home: Home,
+    /// Changes whenever a schedule was put or changed.
+    schedule_changes: watch::Sender<u64>,
 }
 
 impl Postgres {
@@ -148,7 +160,7 @@ impl Postgres {
         let opened = runtime.run(async move { open::open(&url).await });
         let shared = Arc::new(opened.await?);
         let home = Home(Place::Schema(Arc::new(Connections::new(&shared, runtime.handle()))));
-        Ok(Self { shared, runtime, home })
+        Ok(Self { shared, runtime, home, schedule_changes: watch::Sender::new(0) })
     }
 
     /// Runs `work` on the threads of the backend.
@@ -187,6 +199,18 @@ impl Postgres {
         self.run(
             |shared| async move { again(&shared.database, || work(Arc::clone(&shared))).await },
         )
+    }
+
+    /// Returns `answer`, and has schedules looked at then.
+    fn changing<'a, T: Send + 'a>(
+        &'a self,
+        answer: BackendFuture<'static, T>,
+    ) -> BackendFuture<'a, T> {
+        Box::pin(async move {
+            let answer = answer.await?;
+            self.schedule_changes.send_modify(|count| *count = count.wrapping_add(1));
+            Ok(answer)
+        })
     }
 
     /// Has tasks stored together with those of other callers, without a detour through the threads
@@ -276,6 +300,10 @@ impl Backend for Postgres {
         Box::pin(async { answer.await? })
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        self.repeat(move |shared| cancel::cancel(shared, request))
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let answer = self.repeat(move |shared| admin::replay(shared, request));
         Box::pin(async { answer.await? })
@@ -330,6 +358,18 @@ impl Backend for Postgres {
         let answer = self.repeat(move |shared| sample::sample(shared, request.clone()));
         Box::pin(async { answer.await.map(Ok) })
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        self.changing(self.repeat(move |shared| schedules::put(shared, request.clone())))
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        self.repeat(move |shared| schedules::list(shared, program.clone()))
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        self.changing(self.repeat(move |shared| schedules::change(shared, request.clone())))
+    }
 }
 
 impl Pull for Postgres {
@@ -364,5 +404,29 @@ impl Pull for Postgres {
     fn wakeups(&self) -> watch::Receiver<u64> {
         self.shared.news.listen(self.runtime.handle());
         self.shared.wakeups.subscribe()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        self.run_within(LEAST, cancel::cancelled)
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        self.shared.cancels.subscribe()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        self.run_within(LIMIT, |shared| schedules::due(shared, request))
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        self.run_within(LIMIT, |shared| async move {
+            // What was made before another one failed is not made again.
+            let tick = || tick::tick(Arc::clone(&shared), request.clone());
+            again(&shared.database, tick).await
+        })
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        self.schedule_changes.subscribe()
     }
 }

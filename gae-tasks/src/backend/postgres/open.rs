@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use super::callers::Callers;
 use super::catalogue::Catalogue;
 use super::committed::Committed;
+use super::counted::Vacant;
 use super::database::Database;
 use super::epoch::Epochs;
 use super::error::Fault;
@@ -22,6 +23,7 @@ use super::shared::Shared;
 use super::stray::Strays;
 use super::tables;
 use super::url::Target;
+use super::waits::Waits;
 use crate::error::Error;
 
 /// How long the server may take to answer.
@@ -58,7 +60,10 @@ async fn connect(target: Target) -> Result<Shared, Fault> {
         guesses: Guesses::default(),
         floors,
         strays: Strays::default(),
+        waits: Waits::default(),
+        vacant: Vacant::default(),
         wakeups,
+        cancels: watch::Sender::new(0),
         news,
         presence,
         callers: Callers::new(target.max_connections),

@@ -144,11 +144,15 @@ impl Doomed {
             }
         }
         places.retain(|place| self.with_dead || !place.is_dead);
+        let mut counted = false;
         if !places.is_empty() {
-            remove::remove(shared, &mut work, &places, self.until).await?;
+            counted = remove::remove(shared, &mut work, &places, self.until).await?;
         }
         let time = begun.elapsed();
         commit_change(&shared.database, work, &xid, "the tasks of a queue").await?;
+        if counted {
+            shared.wake();
+        }
         Ok(Sliced { deleted: places.len() as u64, held, time })
     }
 
@@ -159,8 +163,11 @@ impl Doomed {
         let Some(place) = place.filter(|place| self.with_dead || !place.is_dead) else {
             return Ok(0);
         };
-        remove::remove(shared, &mut work, &[place], self.until).await?;
+        let counted = remove::remove(shared, &mut work, &[place], self.until).await?;
         commit_change(&shared.database, work, &xid, "the tasks of a queue").await?;
+        if counted {
+            shared.wake();
+        }
         Ok(1)
     }
 }

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use sqlx::Row;
 
+use super::buckets::{self, Level};
 use super::error::Fault;
 use super::shared::Shared;
 use super::unreadable;
 use super::work::Work;
+use super::writers::{Table, wait_for_writers};
 use crate::backend::QueueRecord;
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName};
 use crate::retention::Retention;
+use crate::time::Now;
 use crate::version::{self, Unread};
 
 pub(super) async fn put(
@@ -36,10 +39,12 @@ async fn change(
     queue: &QueueName,
     change: impl Fn(QueueConfig) -> QueueConfig,
 ) -> Result<Result<(), Error>, Fault> {
-    if configure(shared, queue, true, change).await?.is_err() {
-        return Ok(Err(Error::NewerQueue { queue: queue.to_string() }));
+    match configure(shared, queue, true, change).await? {
+        Err(_) => return Ok(Err(Error::NewerQueue { queue: queue.to_string() })),
+        Ok(Limits::New) => count_late(shared, queue).await?,
+        Ok(Limits::AsBefore) => {}
     }
-    // Tasks of a queue whose configuration was damaged, or that a limit has held back, may run.
+    // The queue may give more now, and tasks of one whose configuration was damaged can run again.
     shared.wake();
     Ok(Ok(()))
 }
@@ -122,6 +127,27 @@ pub(super) async fn make(
     Ok(query.bind(paused).execute(&mut **work).await?.rows_affected() > 0)
 }
 
+/// Whether a change of its configuration has put limits on a queue.
+enum Limits {
+    New,
+    AsBefore,
+}
+
+/// Puts limits on a queue that had none: it gets its bucket, and its leases count.
+async fn limit(shared: &Shared, work: &mut Work, queue: &QueueName) -> Result<(), Fault> {
+    buckets::make(&shared.database, work, Now::Storage, &[queue], Level::Full).await?;
+    buckets::count_leases(&shared.database, work, queue).await
+}
+
+/// Has the leases count that were being given when a queue got its limits: they could not be seen
+/// yet.
+async fn count_late(shared: &Shared, queue: &QueueName) -> Result<(), Fault> {
+    wait_for_writers(shared, Table::Lease).await?;
+    let mut work = shared.database.begin().await?;
+    buckets::count_leases(&shared.database, &mut work, queue).await?;
+    work.commit().await
+}
+
 /// Changes the configuration of a queue, and makes the queue if it is missing.
 ///
 /// # Errors
@@ -132,7 +158,7 @@ async fn configure(
     queue: &QueueName,
     mends: bool,
     change: impl Fn(QueueConfig) -> QueueConfig,
-) -> Result<Result<(), Unread>, Fault> {
+) -> Result<Result<Limits, Unread>, Fault> {
     const CONFIGURE: &str = "UPDATE gae_tasks.queue SET config = $2 WHERE name = $1";
     let mut work = shared.database.begin().await?;
     loop {
@@ -143,7 +169,10 @@ async fn configure(
             Some(Err(Unread::Damaged)) if mends => QueueConfig::new(),
             Some(Err(unread)) => return Ok(Err(unread)),
         };
-        let config = version::encode(&change(config))
+        let had_limits = config.limits().limits();
+        let config = change(config);
+        let is_limited = config.limits().limits() && !had_limits;
+        let config = version::encode(&config)
             .ok_or_else(|| Fault::Unreadable("a configuration".to_owned()))?;
         match stored {
             // Every program reads the queues again after a change.
@@ -156,7 +185,10 @@ async fn configure(
             None if !make(shared, &mut work, queue, &config, false).await? => continue,
             None => {}
         }
+        if is_limited {
+            limit(shared, &mut work, queue).await?;
+        }
         work.commit().await?;
-        return Ok(Ok(()));
+        return Ok(Ok(if is_limited { Limits::New } else { Limits::AsBefore }));
     }
 }

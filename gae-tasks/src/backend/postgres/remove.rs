@@ -125,21 +125,26 @@ pub(super) async fn take(
 }
 
 /// Deletes tasks whose rows are locked. Their leases are lost, and their names are blocked until
-/// `until`.
+/// `until`. Returns whether one of the leases counted, because its queue has limits.
 pub(super) async fn remove(
     shared: &Shared,
     work: &mut Work,
     places: &[Place],
     until: Timestamp,
-) -> Result<(), Fault> {
-    const END: &str = "DELETE FROM gae_tasks.lease WHERE task = ANY($1)";
+) -> Result<bool, Fault> {
+    const END: &str =
+        "DELETE FROM gae_tasks.lease WHERE task = ANY($1) RETURNING queue IS NOT NULL";
     let ids: Vec<_> = places.iter().map(|place| place.id).collect();
     let open: Vec<_> = places.iter().filter(|place| !place.is_dead).copied().collect();
     let waited = if open.is_empty() { 0 } else { take(shared, work, &open).await? };
     // A statement of its own: it sees the leases of tasks that were leased meanwhile.
+    let mut counted = false;
     if waited < open.len() as u64 {
-        shared.database.query(END).bind(&ids).execute(&mut **work).await?;
+        for row in &shared.database.query(END).bind(&ids).fetch_all(&mut **work).await? {
+            counted |= row.try_get::<bool, _>(0)?;
+        }
     }
     let until = vec![until.as_micros(); ids.len()];
-    change::delete(&shared.database, work, ids, until).await
+    change::delete(&shared.database, work, ids, until).await?;
+    Ok(counted)
 }

@@ -4,9 +4,12 @@ mod done;
 mod record;
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::counted::EndedLeases;
+use super::ended::leases_ended;
 use super::error::Fault;
 use super::patience::Patience;
 use super::shared::Shared;
@@ -27,12 +30,15 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(5), Duration::from_millis(5
 
 pub(super) async fn settle(shared: Arc<Shared>, request: Settle) -> Result<Vec<Settled>, Fault> {
     let mut settling = Settling::new(&request);
-    let may_be_done = settling.record_done(&shared).await?;
-    settling.record(&shared, may_be_done).await?;
-    settling.record_locked(&shared, may_be_done).await?;
-    let (age, settled) = (settling.age, settling.answers());
+    let recorded = settling.record_all(&shared).await;
+    // Whoever is woken finds what waits again.
+    shared.late(settling.age);
+    // What has ended has, whatever became of the rest.
+    leases_ended(&shared, mem::take(&mut settling.ended), request.now).await;
+    recorded?;
+    let settled = settling.answers();
     if settled.iter().any(|settled| matches!(settled, Settled::Scheduled(_))) {
-        shared.wake_late(age);
+        shared.wake();
     }
     Ok(settled)
 }
@@ -48,6 +54,8 @@ struct Settling<'a> {
     locked: Vec<LeaseRef>,
     /// For how long the tasks that wait again have had their places, at most.
     age: Duration,
+    /// The leases that have ended and counted.
+    ended: EndedLeases,
 }
 
 impl<'a> Settling<'a> {
@@ -58,7 +66,14 @@ impl<'a> Settling<'a> {
         }
         let leases = request.settlements.iter().map(|settlement| settlement.lease).collect();
         let (answers, locked, age) = (HashMap::new(), Vec::new(), Duration::ZERO);
-        Self { now: request.now, settlements, leases, answers, locked, age }
+        let ended = EndedLeases::default();
+        Self { now: request.now, settlements, leases, answers, locked, age, ended }
+    }
+
+    async fn record_all(&mut self, shared: &Shared) -> Result<(), Fault> {
+        let may_be_done = self.record_done(shared).await?;
+        self.record(shared, may_be_done).await?;
+        self.record_locked(shared, may_be_done).await
     }
 
     /// Records tasks that are done and have no name. Returns whether a try may have been carried
@@ -74,7 +89,10 @@ impl<'a> Settling<'a> {
         while !leases.is_empty() {
             match done::record(&shared.database, &leases).await {
                 Ok(recorded) => {
-                    self.answers.extend(recorded.into_iter().map(|lease| (lease, Settled::Done)));
+                    for (lease, counted) in recorded {
+                        self.answers.insert(lease, Settled::Done);
+                        counted.into_iter().for_each(|counted| self.ended.add(counted, false));
+                    }
                     break;
                 }
                 // They are recorded below, where a fault, or a lock, is that of one task.
@@ -115,6 +133,7 @@ impl<'a> Settling<'a> {
                     self.answers.extend(recorded.answers);
                     self.locked.extend(recorded.locked);
                     self.age = self.age.max(recorded.age);
+                    self.ended.append(recorded.ended);
                 }
                 Err(fault) if fault.is_of_data() && batch.len() > 1 => {
                     batches.extend(batch.into_iter().map(|settlement| vec![settlement]));

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::callers::Callers;
 use super::catalogue::Catalogue;
 use super::committed::Committed;
+use super::counted::Vacant;
 use super::database::Database;
 use super::error::Fault;
 use super::floors::{Floors, LATE};
@@ -16,6 +17,7 @@ use super::looks::Looks;
 use super::news::News;
 use super::presence::Presence;
 use super::stray::Strays;
+use super::waits::Waits;
 use crate::error::Error;
 
 /// What the operations of a backend share.
@@ -27,8 +29,14 @@ pub(super) struct Shared {
     pub(super) guesses: Guesses,
     pub(super) floors: Arc<Floors>,
     pub(super) strays: Strays,
+    /// The queues with limits that give nothing now.
+    pub(super) waits: Waits,
+    /// The queues with limits in which there is a free place.
+    pub(super) vacant: Vacant,
     /// Changes whenever a task may have become due.
     pub(super) wakeups: watch::Sender<u64>,
+    /// Changes whenever the cancellation of a leased task was requested through this process.
+    pub(super) cancels: watch::Sender<u64>,
     pub(super) news: News,
     /// How this process shows that it lives, and what it has seen of others.
     pub(super) presence: Arc<Presence>,
@@ -53,11 +61,17 @@ impl Shared {
     /// As [`wake`](Self::wake), where tasks have had their places for `age` before others can see
     /// them.
     pub(super) fn wake_late(&self, age: Duration) {
+        self.late(age);
+        self.wake();
+    }
+
+    /// Has whoever is woken next, here or in another process, look for tasks that have had their
+    /// places for `age`.
+    pub(super) fn late(&self, age: Duration) {
         if age > LATE {
             self.floors.late(age);
             self.news.tell_late(age);
         }
-        self.wake();
     }
 
     /// Wakes the workers of this process, because a sweep has found tasks that others did not tell

@@ -36,7 +36,8 @@ pub(super) const TASK_COLUMNS: usize = 18;
 pub(super) struct Task {
     pub(super) id: TaskId,
     pub(super) lane: i64,
-    /// The facts, but for the refusers, which the [lane](Self::lane) has.
+    /// The facts, but for those that the [lane](Self::lane) has: the refusers, and whether made
+    /// due by hand.
     pub(super) facts: Facts,
     pub(super) deadline: Option<Duration>,
     pub(super) name: Option<TaskName>,
@@ -66,6 +67,7 @@ impl Task {
             lost_attempts: number(7)?.unwrap_or_default(),
             refusals: number(8)?.unwrap_or_default(),
             refusers: Refusers::NONE,
+            forced: false,
             max_attempts: number(11)?,
             died: time(9)?,
         };
@@ -83,9 +85,9 @@ impl Task {
         })
     }
 
-    /// Returns the facts, with the readers that refused.
+    /// Returns the facts, with those that the lane has.
     pub(super) fn facts_in(&self, lane: &Lane) -> Facts {
-        Facts { refusers: lane.key.refusers, ..self.facts }
+        Facts { refusers: lane.key.refusers, forced: lane.key.forced, ..self.facts }
     }
 
     /// Returns the fields of the task as it was deferred.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use super::database::Database;
 use super::error::Fault;
 use crate::log;
+use crate::queue::QueueName;
 use crate::task::TaskId;
 use crate::version::Unread;
 
@@ -61,6 +62,19 @@ pub(super) fn row(database: &Database, table: &'static str, row: impl Display) {
             tracing::error!(
                 table, %row, place,
                 "a row cannot be read and is skipped: delete or repair the row"
+            );
+        });
+    }
+}
+
+/// Reports a queue with limits that had lost its row of tokens.
+pub(super) fn bucket(database: &Database, queue: &QueueName) {
+    if is_news(database, "bucket", queue) {
+        let place = database.place();
+        log::say(|| {
+            tracing::warn!(
+                %queue, place,
+                "the queue has limits and had no row in `bucket`: it was made again, without tokens"
             );
         });
     }

@@ -23,6 +23,26 @@ const BEGINNING: Duration = Duration::from_secs(10);
 /// been dropped because it does not answer.
 const LONG: Duration = Duration::from_secs(1);
 
+/// Begins a transaction on a session, whatever isolation is its default.
+const OPEN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// How a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Commit,
+    /// A transaction that has only locked rows is rolled back: its commit would wait for the disk.
+    Rollback,
+}
+
+impl End {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Commit => "COMMIT",
+            Self::Rollback => "ROLLBACK",
+        }
+    }
+}
+
 /// A connection. Its transaction, if one is open, is rolled back unless it is committed.
 #[derive(Debug)]
 pub(super) struct Work {
@@ -63,6 +83,23 @@ impl Work {
     /// former primary still runs.
     pub(super) fn is_in(&self, epoch: Epoch) -> bool {
         self.server == epoch.started
+    }
+
+    /// Begins a transaction on this connection, unless one is open. Returns whether it did.
+    pub(super) async fn open(&mut self) -> Result<bool, Fault> {
+        if self.is_open {
+            return Ok(false);
+        }
+        self.is_open = true;
+        self.execute(OPEN, BEGINNING).await?;
+        Ok(true)
+    }
+
+    /// Ends a transaction that was [begun here](Self::open); the connection stays.
+    pub(super) async fn close(&mut self, end: End) -> Result<(), Fault> {
+        self.execute(end.text(), PATIENCE).await?;
+        self.is_open = false;
+        Ok(())
     }
 
     /// Commits the transaction, if one is open. The connection is there for the next call at once:

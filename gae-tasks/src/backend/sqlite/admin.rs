@@ -12,6 +12,7 @@ use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
 use super::held::{self, Held};
+use super::limits;
 use super::ready;
 use super::row::task_id;
 use super::task::Task;
@@ -32,7 +33,7 @@ impl Request for Delete {
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, database: &mut Database) -> Result<bool, Fault> {
-        let Database { connection, catalogue, .. } = database;
+        let Database { connection, catalogue, has_opened, .. } = database;
         let Some(task) = Task::load(connection, catalogue, self.0.id)? else { return Ok(false) };
         let (id, is_dead) = (task.id, task.facts.died.is_some());
         match task.remove(connection, catalogue, moment(self.0.now))? {
@@ -41,7 +42,7 @@ impl Request for Delete {
             None => {
                 let mut held = Held::new(connection);
                 held.end_of(id)?;
-                held.write()?;
+                *has_opened |= held.write()?;
             }
         }
         Ok(true)
@@ -132,7 +133,7 @@ impl Request for PutQueue {
     }
 
     fn wakes(answer: &Self::Output) -> bool {
-        // Tasks of a queue whose configuration was damaged can run again.
+        // Tasks of a queue whose configuration was damaged can run again, and limits may be higher.
         answer.is_ok()
     }
 }
@@ -160,7 +161,11 @@ fn configure(
     queue: &QueueName,
     change: impl FnOnce(QueueConfig) -> QueueConfig,
 ) -> Result<Result<(), Error>, Fault> {
-    let done = database.catalogue.configure(&database.connection, queue, true, change)?;
+    let Database { connection, catalogue, .. } = database;
+    let done = catalogue.configure(connection, queue, true, change)?;
+    if done.is_ok() && catalogue.is_bounded(queue) {
+        limits::count_earlier(connection, catalogue, queue)?;
+    }
     Ok(done.map_err(|_| Error::NewerQueue { queue: queue.to_string() }))
 }
 
@@ -264,7 +269,7 @@ impl Request for PurgeSlice {
     const DURABILITY: Durability = Durability::Full;
 
     fn perform(&mut self, database: &mut Database) -> Result<Sliced, Fault> {
-        let Database { connection, catalogue, .. } = database;
+        let Database { connection, catalogue, has_opened, .. } = database;
         let (now, begun) = (moment(self.now), Instant::now());
         let mut slice = Sliced { done: self.done, purged: Purged::new(0, 0) };
         let (mut lanes, mut held) = (BTreeSet::new(), Held::new(connection));
@@ -289,7 +294,7 @@ impl Request for PurgeSlice {
                 slice.purged.left += 1;
             }
         }
-        held.write()?;
+        *has_opened |= held.write()?;
         lanes
             .into_iter()
             .try_for_each(|(lane, standing)| ready::refresh(connection, lane, standing))?;

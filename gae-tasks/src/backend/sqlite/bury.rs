@@ -30,7 +30,7 @@ impl Request for Bury {
         insert(connection, &buried, lane, now, buried.schedule.resolve(now))?;
         let Some(task) = Task::load(connection, catalogue, buried.spec.id)? else { return Ok(()) };
         let facts = lifecycle::bury(task.facts, self.attempts, self.first_attempt, now);
-        let change = Change::To { facts, error: Some(&self.error) };
+        let change = Change::To { facts, error: Some((&self.error).into()) };
         task.apply(connection, catalogue, change, now).map(|_| ())
     }
 }

@@ -18,10 +18,11 @@ use super::schemas::Schemas;
 use super::sensitive::Sensitive;
 use super::unreadable;
 use crate::backend::NewTask;
+use crate::backend::lifecycle::Facts;
 use crate::backend::readers::KnownReaders;
 use crate::backend::refusers::Refusers;
 use crate::payload::SensitivePaths;
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RateLimits};
 use crate::task::{Kind, Route, TaskSpec};
 use crate::version::Unread;
 
@@ -31,10 +32,10 @@ pub(super) const PUT_QUEUE: &str =
 
 /// Creates a lane, and returns its number and turn.
 pub(super) const MAKE_LANE: &str = "INSERT INTO gae_tasks_lane (id, queue, kind, shape, version, \
-                                    refusers, priority, turn) SELECT next, ?1, ?2, ?3, ?4, ?5, \
-                                    ?6, coalesce((SELECT min(turn) FROM gae_tasks_lane WHERE queue \
-                                    = ?1), next) FROM (SELECT coalesce(max(id), 0) + 1 AS next \
-                                    FROM gae_tasks_lane) WHERE true RETURNING id, turn";
+                                    refusers, priority, forced, turn) SELECT next, ?1, ?2, ?3, ?4, \
+                                    ?5, ?6, ?7, coalesce((SELECT min(turn) FROM gae_tasks_lane \
+                                    WHERE queue = ?1), next) FROM (SELECT coalesce(max(id), 0) + 1 \
+                                    AS next FROM gae_tasks_lane) WHERE true RETURNING id, turn";
 
 /// The lanes and queues in memory.
 #[derive(Debug, Default)]
@@ -78,6 +79,14 @@ impl Recent {
 struct Queue {
     config: Result<QueueConfig, Unread>,
     paused: bool,
+}
+
+impl Queue {
+    /// The limits that leases have to respect, if there are any.
+    fn limits(&self) -> Option<RateLimits> {
+        let limits = self.config.as_ref().ok()?.limits();
+        limits.limits().then_some(limits)
+    }
 }
 
 impl Catalogue {
@@ -124,8 +133,8 @@ impl Catalogue {
 
     /// Reads the lanes after the newest known one: lanes are only ever added.
     fn read_lanes(&mut self, connection: &Connection) -> Result<(), Fault> {
-        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers, priority FROM \
-                           gae_tasks_lane WHERE id > ?1 ORDER BY id";
+        const NEW: &str = "SELECT id, queue, kind, shape, version, turn, refusers, priority, \
+                           forced FROM gae_tasks_lane WHERE id > ?1 ORDER BY id";
         let mut statement = connection.prepare_cached(NEW)?;
         let mut rows = statement.query(params![self.newest])?;
         while let Some(row) = rows.next()? {
@@ -194,7 +203,7 @@ impl Catalogue {
     ) -> Result<i64, Fault> {
         let TaskSpec { queue, kind, shape, priority, .. } = &task.spec;
         let (shape, priority, refusers) = (*shape, *priority, Refusers::NONE);
-        let sort = Sort { shape, version, priority, refusers };
+        let sort = Sort { shape, version, priority, refusers, forced: false };
         let known = self.find(queue, kind, &sort);
         self.ensure_queue(connection, queue)?;
         match known {
@@ -215,35 +224,36 @@ impl Catalogue {
         kind: &Kind,
         sort: Sort,
     ) -> Result<i64, Fault> {
-        let Sort { shape, version, priority, refusers } = sort;
-        let bits = shape.to_bits().cast_signed();
-        let values =
-            params![queue.as_str(), kind.as_str(), bits, version, refusers.to_bytes(), priority];
+        let Sort { shape, version, priority, refusers, forced } = sort;
+        let (name, bits) = (kind.as_str(), shape.to_bits().cast_signed());
+        let refused = refusers.to_bytes();
+        let values = params![queue.as_str(), name, bits, version, refused, priority, forced];
         let (id, turn) = connection
             .prepare_cached(MAKE_LANE)?
             .query_row(values, |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (queue, route) = (queue.clone(), Route::new(kind.clone(), shape));
-        self.know(Lane { id, queue, route, version, priority, turn, refusers });
+        self.know(Lane { id, queue, route, version, priority, turn, refusers, forced });
         Ok(id)
     }
 
-    /// Returns the readers that refused the tasks of a lane; none if its row cannot be read.
-    pub(super) fn refusers(&self, lane: i64) -> Refusers {
-        self.lane(lane).map_or(Refusers::NONE, |lane| lane.refusers)
+    /// Returns the readers that refused the tasks of a lane, and whether the tasks were made due by
+    /// hand; neither if its row cannot be read.
+    pub(super) fn exceptions(&self, lane: i64) -> (Refusers, bool) {
+        self.lane(lane).map_or((Refusers::NONE, false), |lane| (lane.refusers, lane.forced))
     }
 
-    /// Returns the lane for tasks of `lane` that these readers refused, creating the lane if
-    /// missing. A lane whose row cannot be read keeps its tasks.
-    pub(super) fn refused_by(
+    /// Returns the lane for a task of `lane` with these facts, creating the lane if missing. A lane
+    /// whose row cannot be read keeps its tasks.
+    pub(super) fn lane_for(
         &mut self,
         connection: &Connection,
         lane: i64,
-        refusers: Refusers,
+        facts: &Facts,
     ) -> Result<i64, Fault> {
-        let Some(of) = self.lane(lane).filter(|of| of.refusers != refusers).cloned() else {
-            return Ok(lane);
-        };
-        let sort = Sort { refusers, ..of.sort() };
+        let Facts { refusers, forced, .. } = *facts;
+        let is_another = |of: &&Arc<Lane>| (of.refusers, of.forced) != (refusers, forced);
+        let Some(of) = self.lane(lane).filter(is_another).cloned() else { return Ok(lane) };
+        let sort = Sort { refusers, forced, ..of.sort() };
         match self.find(&of.queue, of.route.kind(), &sort) {
             Some(id) => Ok(id),
             None => self.make(connection, &of.queue, of.route.kind(), sort),
@@ -260,8 +270,8 @@ impl Catalogue {
 fn lane(id: i64, row: &Row<'_>) -> Option<Lane> {
     let (queue, route, version) = names_of_lane(row, 1)?;
     let refusers = Refusers::from_bytes(row.get_ref(6).ok()?.as_blob().ok()?)?;
-    let (turn, priority) = (row.get(5).ok()?, row.get(7).ok()?);
-    Some(Lane { id, queue, route, version, priority, turn, refusers })
+    let (turn, priority, forced) = (row.get(5).ok()?, row.get(7).ok()?, row.get(8).ok()?);
+    Some(Lane { id, queue, route, version, priority, turn, refusers, forced })
 }
 
 /// Returns SQLite's number of the last change by another connection.

@@ -157,8 +157,9 @@ impl Committer {
     }
 
     /// Hands out the answers.
-    fn finish(&self, group: &mut Vec<Box<dyn Work>>) {
-        if group.iter().any(|work| work.wakes()) {
+    fn finish(&mut self, group: &mut Vec<Box<dyn Work>>) {
+        let has_opened = mem::take(&mut self.database.has_opened);
+        if has_opened || group.iter().any(|work| work.wakes()) {
             self.wake();
         }
         for work in group.drain(..) {

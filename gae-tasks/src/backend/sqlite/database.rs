@@ -22,6 +22,9 @@ pub(super) struct Database {
     pub(super) grouping: Grouping,
     pub(super) news: News,
     pub(super) strays: Strays,
+    /// Whether a queue with limits may give a task that it could not give before the transaction:
+    /// workers are woken after it.
+    pub(super) has_opened: bool,
 }
 
 /// Returns the time of a request.

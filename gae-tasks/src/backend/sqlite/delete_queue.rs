@@ -13,6 +13,7 @@ use super::connection::Durability;
 use super::database::Database;
 use super::error::Fault;
 use super::held;
+use super::limits;
 use super::ready;
 use super::row::task_id;
 use super::unreadable;
@@ -185,6 +186,7 @@ impl Request for RemoveRow {
             return Ok(Ok(Some(all_of(&database.connection, &self.0)?)));
         }
         delete_orphans(&database.connection, &self.0)?;
+        limits::forget(&database.connection, &database.catalogue, &self.0)?;
         database.catalogue.remove_queue(&database.connection, &self.0)?;
         Ok(Ok(None))
     }

@@ -87,7 +87,8 @@ fn gather(
     Ok(Deferred::new(task.spec.id, true))
 }
 
-fn enqueue(
+/// Stores a task, unless its name is in use.
+pub(super) fn enqueue(
     connection: &Connection,
     catalogue: &mut Catalogue,
     task: &NewTask,

@@ -19,15 +19,18 @@ pub(super) const MOST: usize = 160;
 /// is split at most once for each of its tasks.
 const ROWS: i64 = 256;
 
-pub(super) const ROW: &str =
-    "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease WHERE id = ?1";
+pub(super) const ROW: &str = "SELECT id, expires, duration, session, alone, tasks, cancelled, \
+                              queue, paid FROM gae_tasks_lease WHERE id = ?1";
 
 /// Selects all rows of a token; for leases that are not in the first row.
-pub(super) const OF_TOKEN: &str = "SELECT id, expires, duration, session, alone, tasks FROM \
-                                   gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
+pub(super) const OF_TOKEN: &str = "SELECT id, expires, duration, session, alone, tasks, cancelled, \
+                                   queue, paid FROM gae_tasks_lease WHERE id BETWEEN ?1 AND ?2";
 
-pub(super) const ALL: &str =
-    "SELECT id, expires, duration, session, alone, tasks FROM gae_tasks_lease";
+pub(super) const ALL: &str = "SELECT id, expires, duration, session, alone, tasks, cancelled, \
+                              queue, paid FROM gae_tasks_lease";
+
+/// Selects the tasks that were cancelled: each has a row of its own.
+pub(super) const CANCELLED: &str = "SELECT id, tasks FROM gae_tasks_lease WHERE cancelled <> 0";
 
 /// How a leased task waited before: whether timed, and since when in a pause.
 pub(super) type Waited = (bool, Option<Timestamp>);
@@ -45,6 +48,13 @@ pub(super) struct Terms {
     pub(super) session: i64,
     /// Whether the only task of the row is a suspect that no other suspect may run beside.
     pub(super) alone: bool,
+    /// Whether the cancellation of the only task of the row was requested.
+    pub(super) cancelled: bool,
+    /// The queue of all tasks of the row, if it bounds how many of its tasks run at a time: its
+    /// place in the order of turns.
+    pub(super) queue: Option<i64>,
+    /// Whether each of the leases took a token of its queue's bucket.
+    pub(super) paid: bool,
 }
 
 /// The tasks of a row: the id of each, and how it waited. They are sorted by id, because attempts
@@ -54,7 +64,7 @@ pub(super) struct Members(Vec<u8>);
 
 impl Members {
     /// Bytes of a task in a row: its id, and how it waited.
-    const SIZE: usize = 24;
+    pub(super) const SIZE: usize = 24;
 
     /// Marks a task that is not timed.
     const UNTIMED: i64 = i64::MIN;
@@ -152,15 +162,16 @@ pub(super) fn give(
 }
 
 fn write(connection: &Connection, id: i64, terms: Terms, tasks: &Members) -> Result<(), Fault> {
+    // The queue of a row, and whether its leases took tokens, never change here.
     const WRITE: &str = "INSERT INTO gae_tasks_lease (id, expires, duration, session, alone, \
-                         tasks) VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE \
-                         SET expires = excluded.expires, duration = excluded.duration, session = \
-                         excluded.session, alone = excluded.alone, tasks = excluded.tasks";
-    let Terms { expires, duration, session, alone } = terms;
+                         cancelled, tasks, queue, paid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
+                         ?9) ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, duration = \
+                         excluded.duration, session = excluded.session, alone = excluded.alone, \
+                         cancelled = excluded.cancelled, tasks = excluded.tasks";
+    let Terms { expires, duration, session, alone, cancelled, queue, paid } = terms;
     let (expires, duration) = (expires.as_micros(), crate::time::micros(duration));
-    connection
-        .prepare_cached(WRITE)?
-        .execute(params![id, expires, duration, session, alone, tasks.0])?;
+    let values = params![id, expires, duration, session, alone, cancelled, tasks.0, queue, paid];
+    connection.prepare_cached(WRITE)?.execute(values)?;
     Ok(())
 }
 
@@ -179,8 +190,18 @@ impl Batch {
         let tasks = Members::read(tasks)?;
         let expires = Timestamp::from_micros(row.get(1).ok()?);
         let duration = Duration::from_micros(row.get::<_, i64>(2).ok()?.max(0).unsigned_abs());
-        let terms = Terms { expires, duration, session: row.get(3).ok()?, alone: row.get(4).ok()? };
+        let (session, alone) = (row.get(3).ok()?, row.get(4).ok()?);
+        let (queue, paid) = (row.get(7).unwrap_or_default(), row.get(8).unwrap_or_default());
+        let cancelled = row.get(6).ok()?;
+        let terms = Terms { expires, duration, session, alone, cancelled, queue, paid };
         Some((row.get(0).ok()?, Self { terms, tasks, is_changed: false }))
+    }
+
+    /// Ends the lease of a task; returns whether it counted for its queue.
+    fn end(&mut self, id: TaskId) -> bool {
+        let was_there = self.tasks.remove(id);
+        self.is_changed |= was_there;
+        was_there && self.terms.queue.is_some()
     }
 }
 
@@ -195,6 +216,8 @@ pub(super) struct Held<'a> {
     unreadable: BTreeSet<i64>,
     /// The row of each task, once a task was looked up without its token.
     rows: Option<HashMap<TaskId, i64>>,
+    /// Whether a lease was ended that counted for a queue.
+    has_freed: bool,
 }
 
 impl<'a> Held<'a> {
@@ -205,6 +228,7 @@ impl<'a> Held<'a> {
             whole: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             rows: None,
+            has_freed: false,
         }
     }
 
@@ -257,13 +281,33 @@ impl<'a> Held<'a> {
     /// Ends a lease that was [found](Self::find).
     pub(super) fn end(&mut self, lease: LeaseRef) -> Result<(), Fault> {
         if let Some(batch) = self.row_of(lease)?.and_then(|row| self.batches.get_mut(&row)) {
-            batch.is_changed |= batch.tasks.remove(lease.id);
+            self.has_freed |= batch.end(lease.id);
         }
         Ok(())
     }
 
     /// Ends the lease of a task, whoever holds it.
     pub(super) fn end_of(&mut self, id: TaskId) -> Result<(), Fault> {
+        let row = self.take_row_of(id)?;
+        if let Some(batch) = row.and_then(|row| self.batches.get_mut(&row)) {
+            self.has_freed |= batch.end(id);
+        }
+        Ok(())
+    }
+
+    /// Records that the cancellation of a leased task was requested; returns whether the task is
+    /// leased. It is looked up at most once.
+    pub(super) fn cancel(&mut self, id: TaskId) -> Result<bool, Fault> {
+        let Some(row) = self.take_row_of(id)? else { return Ok(false) };
+        let row = self.split(row, &[id])?;
+        if let Some(batch) = self.batches.get_mut(&row) {
+            (batch.terms.cancelled, batch.is_changed) = (true, true);
+        }
+        Ok(true)
+    }
+
+    /// Returns the row of a task, whoever holds its lease, and forgets where it is.
+    fn take_row_of(&mut self, id: TaskId) -> Result<Option<i64>, Fault> {
         if self.rows.is_none() {
             self.keep(all(self.connection)?);
             let of_row = |(row, batch): (&i64, &Batch)| {
@@ -271,11 +315,7 @@ impl<'a> Held<'a> {
             };
             self.rows = Some(self.batches.iter().flat_map(of_row).collect());
         }
-        let row = self.rows.as_mut().and_then(|rows| rows.remove(&id));
-        if let Some(batch) = row.and_then(|row| self.batches.get_mut(&row)) {
-            batch.is_changed |= batch.tasks.remove(id);
-        }
-        Ok(())
+        Ok(self.rows.as_mut().and_then(|rows| rows.remove(&id)))
     }
 
     /// Extends leases; returns for each whether it is held.
@@ -329,8 +369,9 @@ impl<'a> Held<'a> {
         Ok(free)
     }
 
-    /// Writes the changed rows.
-    pub(super) fn write(self) -> Result<(), Fault> {
+    /// Writes the changed rows. Returns whether a lease was ended that counted for its queue, which
+    /// may give another task now.
+    pub(super) fn write(self) -> Result<bool, Fault> {
         for (row, batch) in self.batches.iter().filter(|(_, batch)| batch.is_changed) {
             if batch.tasks.0.is_empty() {
                 self.connection.prepare_cached(REMOVE)?.execute(params![row])?;
@@ -338,8 +379,39 @@ impl<'a> Held<'a> {
                 write(self.connection, *row, batch.terms, &batch.tasks)?;
             }
         }
-        Ok(())
+        Ok(self.has_freed)
     }
+}
+
+/// Counts the leases of a queue for it that do not count yet: their rows name the queue.
+pub(super) fn count(
+    connection: &Connection,
+    queue: i64,
+    mut is_of_queue: impl FnMut(TaskId) -> Result<bool, Fault>,
+) -> Result<(), Fault> {
+    const COUNT: &str = "UPDATE gae_tasks_lease SET queue = ?2 WHERE id = ?1";
+    let mut held = Held::new(connection);
+    held.keep(all(connection)?);
+    let mut found = Vec::new();
+    for (row, batch) in held.batches.iter().filter(|(_, batch)| batch.terms.queue.is_none()) {
+        let mut ids = Vec::new();
+        for (id, _) in batch.tasks.iter() {
+            if is_of_queue(id)? {
+                ids.push(id);
+            }
+        }
+        found.push((*row, ids));
+    }
+    let mut rows = Vec::new();
+    for (row, ids) in found.into_iter().filter(|(_, ids)| !ids.is_empty()) {
+        rows.push(held.split(row, &ids)?);
+    }
+    held.write()?;
+    let mut count = connection.prepare_cached(COUNT)?;
+    rows.into_iter().try_for_each(|row| {
+        count.execute(params![row, queue])?;
+        Ok(())
+    })
 }
 
 /// Returns the last row id of the token whose first row is `first`.
@@ -356,6 +428,20 @@ pub(super) fn leases(connection: &Connection) -> Result<Vec<(HeldLease, i64)>, F
         leases.extend(tasks.iter().map(|task| (held(task), terms.session)));
     }
     leases.sort_unstable_by_key(|(held, _): &(HeldLease, i64)| held.lease.id);
+    Ok(leases)
+}
+
+/// Returns the leases of tasks whose cancellation was requested.
+pub(super) fn cancelled(connection: &Connection) -> Result<Vec<LeaseRef>, Fault> {
+    let mut statement = connection.prepare_cached(CANCELLED)?;
+    let mut rows = statement.query([])?;
+    let mut leases = Vec::new();
+    while let Some(row) = rows.next()? {
+        let ValueRef::Blob(tasks) = row.get_ref(1)? else { continue };
+        let (row, tasks) = (row.get::<_, i64>(0)?, Members::read(tasks).unwrap_or_default());
+        let token = LeaseToken::from_bits(row - row % ROWS);
+        leases.extend(tasks.iter().map(|(id, _)| LeaseRef { id, token }));
+    }
     Ok(leases)
 }
 

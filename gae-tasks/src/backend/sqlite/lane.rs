@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use crate::backend::refusers::Refusers;
 use crate::backend::{ReaderId, Routes};
-use crate::queue::{QueueName, advance};
+use crate::queue::{QueueName, RateLimits, advance};
 use crate::task::{Route, Shape};
 use crate::version;
 
-/// A queue together with a route, a version, a priority and the readers that refused, interned as
-/// one number, so that tasks that a worker cannot run cost its leases nothing, and the tasks of a
-/// lane are in the order of their times.
+/// A queue together with a route, a version, a priority, the readers that refused and whether made
+/// due by hand, interned as one number, so that tasks that a worker cannot run cost its leases
+/// nothing, and the tasks of a lane are in the order of their times.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) id: i64,
@@ -27,6 +27,8 @@ pub(super) struct Lane {
     pub(super) turn: i64,
     /// The readers that refused the lane's tasks.
     pub(super) refusers: Refusers,
+    /// Whether the lane's tasks were made due by hand.
+    pub(super) forced: bool,
 }
 
 /// What tells the lanes of one kind in a queue apart.
@@ -36,13 +38,14 @@ pub(super) struct Sort {
     pub(super) version: u8,
     pub(super) priority: i8,
     pub(super) refusers: Refusers,
+    pub(super) forced: bool,
 }
 
 impl Lane {
     /// Returns what tells the lane from others of its kind.
     pub(super) fn sort(&self) -> Sort {
-        let Self { version, priority, refusers, .. } = *self;
-        Sort { shape: self.route.shape(), version, priority, refusers }
+        let Self { version, priority, refusers, forced, .. } = *self;
+        Sort { shape: self.route.shape(), version, priority, refusers, forced }
     }
 
     /// Whether the lane is of this sort.
@@ -51,6 +54,7 @@ impl Lane {
             && self.version == sort.version
             && self.priority == sort.priority
             && self.refusers == sort.refusers
+            && self.forced == sort.forced
     }
 
     /// Whether a newer version of this crate stored the lane's tasks.
@@ -68,6 +72,7 @@ pub(super) struct Runnable {
     lanes: Vec<RunnableLane>,
     places: HashMap<i64, usize>,
     has_open: bool,
+    has_limits: bool,
 }
 
 /// A lane that a worker can run.
@@ -75,10 +80,12 @@ pub(super) struct Runnable {
 pub(super) struct RunnableLane {
     lane: Arc<Lane>,
     /// Whether the worker may have the lane's tasks at once, whatever they wait for: other readers
-    /// refused them.
+    /// refused them, or they were made due by hand.
     pub(super) is_open: bool,
     /// How much the priority [advances](advance) the lane's tasks among those of the queue.
     pub(super) advance: i64,
+    /// The limits of the queue, if it has any.
+    pub(super) limits: Option<RateLimits>,
 }
 
 impl Runnable {
@@ -91,7 +98,9 @@ impl Runnable {
         lanes.sort_unstable_by_key(|lane| (lane.turn, lane.id));
         let places = lanes.iter().enumerate().map(|(place, lane)| (lane.id, place)).collect();
         let has_open = lanes.iter().any(|lane| lane.is_open);
-        Self { queues: Arc::downgrade(queues), routes: routes.clone(), lanes, places, has_open }
+        let has_limits = lanes.iter().any(|lane| lane.limits.is_some());
+        let (queues, routes) = (Arc::downgrade(queues), routes.clone());
+        Self { queues, routes, lanes, places, has_open, has_limits }
     }
 
     /// Whether this is the list of the worker with these queues and routes.
@@ -108,6 +117,11 @@ impl Runnable {
         self.has_open
     }
 
+    /// Whether one of the lanes' queues has limits.
+    pub(super) const fn has_limits(&self) -> bool {
+        self.has_limits
+    }
+
     /// Returns the place of a lane in the list.
     pub(super) fn place(&self, lane: i64) -> Option<usize> {
         self.places.get(&lane).copied()
@@ -115,10 +129,17 @@ impl Runnable {
 }
 
 impl RunnableLane {
-    /// Creates the lane of a worker with this reader, in a queue with this step of priority.
-    pub(super) fn new(lane: &Arc<Lane>, reader: ReaderId, step: Duration) -> Self {
-        let is_open = lane.refusers.are_others_than(reader);
-        Self { lane: Arc::clone(lane), is_open, advance: advance(lane.priority, step) }
+    /// Creates the lane of a worker with this reader, in a queue with this step of priority, and
+    /// perhaps with limits.
+    pub(super) fn new(
+        lane: &Arc<Lane>,
+        reader: ReaderId,
+        step: Duration,
+        limits: Option<RateLimits>,
+    ) -> Self {
+        let is_open = lane.refusers.let_at_once(reader, lane.forced);
+        let advance = advance(lane.priority, step);
+        Self { lane: Arc::clone(lane), is_open, advance, limits }
     }
 }
 

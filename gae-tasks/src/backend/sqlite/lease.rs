@@ -7,17 +7,21 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::call::Request;
+use super::catalogue::Catalogue;
 use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
 use super::held::{self, Members, Terms};
 use super::lane::{Runnable, RunnableLane};
+use super::limits::{self, given_at, room_in};
 use super::merge::{Catch, Merge, take};
 use super::ready::{self, Turns};
 use super::task_rows::{Rank, TaskRows};
+use crate::backend::gate::Gate;
 use crate::backend::haul::{Haul, many_queues, turn_length};
 use crate::backend::readers::{Answer, Question};
 use crate::backend::{Lease, Leased, LeasedTask, Standing};
+use crate::queue::{QueueName, RetryConfig};
 use crate::time::Timestamp;
 
 /// A lease, with what its worker has been asked about stored routes.
@@ -62,17 +66,21 @@ impl Leasing {
 impl Lease {
     /// Returns the answer if nothing has to be written.
     fn look(&self, database: &mut Database, runnable: &Runnable) -> Result<Option<Leased>, Fault> {
-        let until = self.until();
-        let (connection, haul) = (&database.connection, Haul::new(self));
+        let (now, until) = (moment(self.now), self.until());
+        let (connection, mut haul) = (&database.connection, Haul::new(self));
+        limits::apply(connection, runnable, &mut haul, until, now)?;
+        if haul.gates().any(|(_, gate)| gate.changed_bucket().is_some()) {
+            return Ok(None);
+        }
         for standing in Standing::ALL.into_iter().filter(|standing| haul.room(*standing) > 0) {
-            let may_give = |place: usize| haul.room_of(&runnable.lanes()[place].queue) > 0;
+            let may_give = |place: usize| room_in(&haul, &runnable.lanes()[place]) > 0;
             if ready::is_due(connection, runnable, standing, until, may_give)? {
                 return Ok(None);
             }
         }
-        database.news.note(&self.queues, ready::first(connection, runnable)?);
-        let isolated = self.leaves_isolated(connection, runnable, until)?;
-        Ok(Some(Leased { isolated, ..Leased::new(Vec::new(), next(connection, runnable, until)?) }))
+        let first = first(connection, runnable, &haul, now)?;
+        database.news.note(&self.queues, first, haul.obeys_limits());
+        self.answer(connection, runnable, haul, until, |_| None).map(Some)
     }
 
     /// Leases within a transaction.
@@ -84,6 +92,7 @@ impl Lease {
             waited: Vec::new(),
             reader: TaskRows::prepare(connection)?,
         };
+        limits::apply(connection, runnable, &mut catch.haul, until, now)?;
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
             let due = ready::due_lanes(connection, runnable, standing, until)?;
             let lanes: Vec<_> = due.into_iter().map(|place| &runnable.lanes()[place]).collect();
@@ -97,17 +106,57 @@ impl Lease {
         self.take_turns(Turns::after(connection, runnable, last, until)?, &mut catch, now)?;
         if !catch.waited.is_empty() {
             let session = session.begin(connection, now)?;
-            self.write(connection, &catch, now, session)?;
+            self.write(connection, catalogue, &catch, now, session)?;
         }
-        news.note(&self.queues, ready::first(connection, runnable)?);
-        let isolated = self.leaves_isolated(connection, runnable, until)?;
-        Ok(Leased {
-            isolated,
-            ..catch
-                .haul
-                .leased(next(connection, runnable, until)?, |queue| catalogue.retry_of(queue))
-        })
+        limits::keep_buckets(connection, catalogue, &catch.haul)?;
+        let first = first(connection, runnable, &catch.haul, now)?;
+        news.note(&self.queues, first, catch.haul.obeys_limits());
+        self.answer(connection, runnable, catch.haul, until, |queue| catalogue.retry_of(queue))
     }
+
+    /// Returns the answer with what was taken.
+    fn answer(
+        &self,
+        connection: &Connection,
+        runnable: &Runnable,
+        haul: Haul,
+        until: Timestamp,
+        retry_of: impl Fn(&QueueName) -> Option<RetryConfig>,
+    ) -> Result<Leased, Fault> {
+        let isolated = self.leaves_isolated(connection, runnable, until)?;
+        let held_back = holds_back(connection, runnable, &haul, until)?;
+        let next = next(connection, runnable, until)?;
+        Ok(Leased { isolated, held_back, ..haul.leased(next, retry_of) })
+    }
+}
+
+/// Returns when the first of the remaining tasks may be leased, whether that time has passed or
+/// not.
+fn first(
+    connection: &Connection,
+    runnable: &Runnable,
+    haul: &Haul,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
+    let opens = |queue: &QueueName| haul.opens_of(queue);
+    ready::first(connection, runnable, &|lane, due| given_at(lane, opens(&lane.queue), due, now))
+}
+
+/// Whether due tasks of queues with limits wait only for a free runner.
+fn holds_back(
+    connection: &Connection,
+    runnable: &Runnable,
+    haul: &Haul,
+    until: Timestamp,
+) -> Result<bool, Fault> {
+    let holds_back = |place: usize| limits::holds_back(haul, &runnable.lanes()[place]);
+    let mut found = false;
+    if haul.gates().next().is_some() {
+        for standing in Standing::ALL {
+            found |= ready::is_due(connection, runnable, standing, until, holds_back)?;
+        }
+    }
+    Ok(found)
 }
 
 /// Returns how long until a further task of these lanes becomes due, if those until `until` are.
@@ -129,19 +178,23 @@ impl Lease {
     fn write(
         &self,
         connection: &Connection,
+        catalogue: &Catalogue,
         catch: &Catch<'_>,
         now: Timestamp,
         session: i64,
     ) -> Result<(), Fault> {
         let (expires, duration) = (now.plus(self.duration), self.duration);
         let mut taken = catch.haul.tasks().iter().zip(&catch.waited).peekable();
-        while let Some((LeasedTask { lease, alone, .. }, how)) = taken.next() {
+        while let Some((LeasedTask { lease, spec, alone, paid, .. }, how)) = taken.next() {
             let mut tasks = vec![(lease.id, *how)];
             while let Some((next, how)) = taken.next_if(|(next, _)| next.lease.token == lease.token)
             {
                 tasks.push((next.lease.id, *how));
             }
-            let terms = Terms { expires, duration, session, alone: *alone };
+            let is_bounded = catch.haul.gate(&spec.queue).is_some_and(Gate::is_bounded);
+            let queue = if is_bounded { catalogue.turn_of(&spec.queue) } else { None };
+            let (alone, paid, cancelled) = (*alone, *paid, false);
+            let terms = Terms { expires, duration, session, alone, cancelled, queue, paid };
             held::give(connection, lease.token, terms, &Members::new(tasks))?;
         }
         Ok(())
@@ -210,7 +263,7 @@ impl Lease {
         catch: &Catch<'_>,
     ) -> Result<Option<Vec<&'a RunnableLane>>, Fault> {
         while let Some(lanes) = turns.next()? {
-            if lanes.first().is_some_and(|lane| catch.haul.room_of(&lane.queue) > 0) {
+            if lanes.iter().any(|lane| room_in(&catch.haul, lane) > 0) {
                 return Ok(Some(lanes));
             }
         }

@@ -5,10 +5,10 @@ use rusqlite::Connection;
 use super::catalogue::Catalogue;
 use super::error::Fault;
 use super::grouping::{Grouping, one};
-use super::held::{Held, Terms, Waited};
+use super::held::{Held, Waited};
 use super::task::Task;
 use super::unreadable;
-use crate::backend::lifecycle;
+use crate::backend::lifecycle::{self, Loss};
 use crate::backend::{HeldLease, LeaseRef, Settled};
 use crate::task::TaskId;
 use crate::time::Timestamp;
@@ -25,9 +25,9 @@ pub(super) fn recover(
     lease: LeaseRef,
     now: Timestamp,
 ) -> Result<Option<bool>, Fault> {
-    let Some((waited, Terms { alone, .. })) = held.find(lease)? else { return Ok(None) };
-    let lose =
-        |catalogue: &mut Catalogue| lose(connection, catalogue, lease.id, waited, alone, now);
+    let Some((waited, terms)) = held.find(lease)? else { return Ok(None) };
+    let loss = Loss { alone: terms.alone, cancelled: terms.cancelled };
+    let lose = |catalogue: &mut Catalogue| lose(connection, catalogue, lease.id, waited, loss, now);
     match one(grouping, connection, catalogue, lose)? {
         Ok(recovered) => {
             held.end(lease)?;
@@ -47,13 +47,13 @@ pub(super) fn lose(
     catalogue: &mut Catalogue,
     id: TaskId,
     (is_timed, since): Waited,
-    was_alone: bool,
+    loss: Loss,
     now: Timestamp,
 ) -> Result<Option<bool>, Fault> {
     let Some(mut task) = Task::load(connection, catalogue, id)? else { return Ok(None) };
     task.waited(is_timed, since);
     let rules = task.rules(connection, catalogue);
-    let change = lifecycle::lose(task.facts, was_alone, rules.as_ref(), now);
+    let change = lifecycle::lose(task.facts, loss, rules.as_ref(), now);
     Ok(Some(task.apply(connection, catalogue, change, now)? == Settled::Dead))
 }
 
@@ -68,7 +68,10 @@ pub(super) fn put_back(
 ) -> Result<Option<bool>, Fault> {
     let Some(task) = Task::load(connection, catalogue, id)? else { return Ok(None) };
     let due = task.facts.wait.due();
-    lose(connection, catalogue, id, (due > now && due > task.facts.created, None), false, now)
+    let waited = (due > now && due > task.facts.created, None);
+    // With the lease, a request to cancel the task is lost.
+    let loss = Loss { alone: false, cancelled: false };
+    lose(connection, catalogue, id, waited, loss, now)
 }
 
 /// Whether the lease is unchanged since it was seen.

@@ -10,6 +10,7 @@ use rusqlite::{Connection, Row, params};
 use super::error::Fault;
 use super::held::Waited;
 use super::lane::{Lane, RunnableLane};
+use super::limits::room_in;
 use super::ready;
 use super::row::task_id;
 use super::task_rows::{Rank, TaskRows, task};
@@ -47,8 +48,8 @@ pub(super) struct Catch<'a> {
     pub(super) reader: TaskRows<'a>,
 }
 
-/// Takes up to `limit` due tasks out of the order, those first that other readers refused, then
-/// those that have been due longest by time and priority; returns whether there may be more.
+/// Takes up to `limit` due tasks out of the order, those of open lanes first, then those that have
+/// been due longest by time and priority; returns whether there may be more.
 pub(super) fn take(
     merge: &mut Merge<'_>,
     limit: usize,
@@ -60,7 +61,7 @@ pub(super) fn take(
     let Catch { haul, waited, reader } = catch;
     let most = haul.tasks().len().saturating_add(limit);
     while haul.tasks().len() < most && haul.room(merge.rank.standing) > 0 {
-        match merge.next(reader, |lane| haul.room_of(&lane.queue) > 0)? {
+        match merge.next(reader, |lane| room_in(haul, lane) > 0)? {
             Some((task, how)) => {
                 haul.add(task);
                 waited.push(how);
@@ -75,8 +76,8 @@ pub(super) fn take(
 /// program updated.
 const PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
-/// Lets a task that cannot be read wait, so that not every lease meets it: in the lane for tasks
-/// that no reader refused, where its pause is for every reader. A task whose row is gone is removed
+/// Lets a task that cannot be read wait, so that not every lease meets it: in the lane for ordinary
+/// tasks of its priority, where its pause is for every reader. A task whose row is gone is removed
 /// from the order.
 fn put_off(
     connection: &Connection,
@@ -88,8 +89,8 @@ fn put_off(
     const UNREFUSED: &str = "SELECT coalesce((SELECT other.id FROM gae_tasks_lane own CROSS JOIN \
                              gae_tasks_lane other ON other.queue = own.queue AND other.kind = \
                              own.kind AND other.shape = own.shape AND other.version = own.version \
-                             AND other.refusers = x'' AND other.priority = own.priority WHERE \
-                             own.id = ?1), ?1)";
+                             AND other.refusers = x'' AND other.priority = own.priority AND \
+                             other.forced = 0 WHERE own.id = ?1), ?1)";
     const PUT_OFF_UNTIL: &str =
         "UPDATE gae_tasks_task SET schedule_time = ?2, lane = ?3 WHERE id = ?1";
     let later = now.plus(PUT_OFF);
@@ -108,7 +109,7 @@ type Key = (i64, TaskId);
 
 /// The place of a lane's first task among those of other lanes: whether the lane is not open, the
 /// task's [place](queue::place) by time and priority, and its id. The tasks of an open lane come
-/// first: they had their turn, and others refused them. Their times are the ends of pauses, which
+/// first: they had their turn, and others refused them, or they were made due by hand. Their times
 /// do not concern the worker.
 type Head = (bool, i128, TaskId);
 
@@ -214,16 +215,16 @@ impl<'a> Merge<'a> {
             let Some((key, since)) = place_of(row) else { continue };
             if haul.tasks().len() >= most
                 || haul.room(rank.standing) == 0
-                || haul.room_of(&source.lane.queue) == 0
+                || room_in(haul, source.lane) == 0
             {
                 source.read = key;
                 source.ready.push_back((key, since));
                 heads.extend(source.head().map(|head| Reverse((head, place))));
                 // A bounded queue gives no more tasks, even if it has more.
-                return Ok(haul.room_of(&source.lane.queue) > 0);
+                return Ok(room_in(haul, source.lane) > 0);
             }
             source.taken = Some(key);
-            let lease = reader.lease(key.1, *rank);
+            let lease = reader.lease(source.lane, key.1, *rank);
             match task(connection, row, 3, source.lane, lease, *rank) {
                 Ok(task) => {
                     haul.add(task);

@@ -3,6 +3,7 @@
 mod admin;
 mod bury;
 mod call;
+mod cancel;
 mod catalogue;
 mod commits;
 mod committer;
@@ -20,6 +21,7 @@ mod inbox;
 mod lane;
 mod lane_row;
 mod lease;
+mod limits;
 mod listener;
 mod lost;
 mod merge;
@@ -34,6 +36,7 @@ mod release;
 mod reply;
 mod row;
 mod sample;
+mod schedules;
 mod schema;
 mod schemas;
 mod sensitive;
@@ -44,6 +47,7 @@ mod stray;
 mod sweep;
 mod task;
 mod task_rows;
+mod tick;
 mod turn;
 mod unreadable;
 mod waiting;
@@ -62,6 +66,7 @@ use self::admin::{
     Delete, PutQueue, RaiseRetention, ReplaceConfig, Replay, RunNow, SetPaused, open_tasks,
 };
 use self::call::Request;
+use self::cancel::Cancel;
 use self::commits::Commits;
 use self::database::moment;
 use self::enqueue::Storing;
@@ -71,9 +76,11 @@ use self::reader::Reader;
 use self::writer::Writer;
 use super::lifecycle::Holder;
 use super::{
-    Backend, BackendFuture, Bury, Capabilities, DeadLetterCheck, DeleteQueue, Enqueue, Extend,
-    Lease, Leased, List, Pull, Purged, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled,
-    Settle, Settled, Sweep, Swept, TaskRecord, TaskRequest, UnreadQueue, sealed,
+    Backend, BackendFuture, Bury, Cancelled, Capabilities, ChangeSchedule, DeadLetterCheck,
+    DeleteQueue, Due, DueSchedules, Enqueue, Extend, Lease, LeaseRef, Leased, List, Pull, Purged,
+    PutSchedules, QueueRecord, ReplaceQueue, RouteStats, Sample, Sampled, ScheduleChanged,
+    SchedulesPut, Settle, Settled, StoredSchedule, Sweep, Swept, TaskRecord, TaskRequest, Tick,
+    UnreadQueue, sealed,
 };
 use crate::error::Error;
 use crate::payload::SensitivePaths;
@@ -138,6 +145,9 @@ pub struct Sqlite {
     commits: Commits,
     writer: Writer,
     wakeups: watch::Sender<u64>,
+    /// Changes whenever the cancellation of a leased task was requested through this process.
+    cancels: watch::Sender<u64>,
+    schedule_changes: watch::Sender<u64>,
 }
 
 impl Sqlite {
@@ -151,16 +161,27 @@ impl Sqlite {
     /// damaged; if its tables were made by a newer version, or another development version, of this
     /// crate; or if this program is linked to an SQLite with the WAL-reset bug.
     pub async fn open(file: impl AsRef<Path>) -> Result<Self, Error> {
-        let wakeups = watch::Sender::new(0);
+        let (wakeups, cancels) = (watch::Sender::new(0), watch::Sender::new(0));
         let writer = Writer::start(file.as_ref().to_owned(), wakeups.clone()).await?;
         let reader = Reader::start(writer.opened()).await?;
         let commits = Commits::new(writer.opened());
-        Ok(Self { reader, commits, writer, wakeups })
+        let schedule_changes = watch::Sender::new(0);
+        Ok(Self { reader, commits, writer, wakeups, cancels, schedule_changes })
     }
 
     fn write<R: Request>(&self, request: R) -> BackendFuture<'_, R::Output> {
         let answer = self.writer.call(request);
         Box::pin(async { Ok(answer.await?) })
+    }
+
+    /// Like [`write`](Self::write), and has schedules looked at.
+    fn change<R: Request>(&self, request: R) -> BackendFuture<'_, R::Output> {
+        let answer = self.writer.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            self.schedule_changes.send_modify(|count| *count = count.wrapping_add(1));
+            Ok(answer)
+        })
     }
 }
 
@@ -227,6 +248,17 @@ impl Backend for Sqlite {
         Box::pin(async { answer.await? })
     }
 
+    fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
+        let answer = self.writer.call(Cancel(request));
+        Box::pin(async {
+            let cancelled = answer.await?;
+            if cancelled == Cancelled::Requested {
+                self.cancels.send_modify(|count| *count += 1);
+            }
+            Ok(cancelled)
+        })
+    }
+
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {
         let answer = self.writer.call(Replay(request));
         Box::pin(async { answer.await? })
@@ -289,6 +321,20 @@ impl Backend for Sqlite {
         let answer = self.reader.scan(move |connection| sample::sample(connection, &request));
         Box::pin(async { Ok(Ok(answer.await?)) })
     }
+
+    fn put_schedules(&self, request: PutSchedules) -> BackendFuture<'_, SchedulesPut> {
+        self.change(request)
+    }
+
+    fn schedules(&self, program: Option<String>) -> BackendFuture<'_, Vec<StoredSchedule>> {
+        let answer =
+            self.reader.scan(move |connection| schedules::list(connection, program.as_deref()));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn change_schedule(&self, request: ChangeSchedule) -> BackendFuture<'_, ScheduleChanged> {
+        self.change(request)
+    }
 }
 
 impl Pull for Sqlite {
@@ -333,6 +379,35 @@ impl Pull for Sqlite {
         }
         // In a child the sender's lock may be held for ever, so the child gets its own sender,
         // dropped at once: no wakeup comes.
+        watch::Sender::new(0).subscribe()
+    }
+
+    fn cancelled(&self) -> BackendFuture<'_, Vec<LeaseRef>> {
+        let answer = self.reader.get(held::cancelled);
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn cancels(&self) -> watch::Receiver<u64> {
+        if self.writer.opened().is_by_this_process() {
+            return self.cancels.subscribe();
+        }
+        // As for wakeups.
+        watch::Sender::new(0).subscribe()
+    }
+
+    fn due_schedules(&self, request: DueSchedules) -> BackendFuture<'_, Due> {
+        let answer = self.reader.get(move |connection| schedules::due(connection, &request));
+        Box::pin(async { Ok(answer.await?) })
+    }
+
+    fn tick(&self, request: Tick) -> BackendFuture<'_, Vec<Result<bool, Error>>> {
+        self.write(request)
+    }
+
+    fn schedule_changes(&self) -> watch::Receiver<u64> {
+        if self.writer.opened().is_by_this_process() {
+            return self.schedule_changes.subscribe();
+        }
         watch::Sender::new(0).subscribe()
     }
 }

@@ -1,6 +1,6 @@
 //! News from other processes: tasks that they have made due for the workers of this one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -8,8 +8,10 @@ use rusqlite::Connection;
 
 use super::catalogue::{Catalogue, data_version};
 use super::error::Fault;
-use super::lane::is_of;
+use super::lane::{Runnable, is_of};
+use super::limits::{self, given_at};
 use super::ready;
+use crate::backend::gate::{Gate, Opens};
 use crate::queue::QueueName;
 use crate::time::Timestamp;
 
@@ -102,24 +104,40 @@ impl Search {
 pub(super) struct News {
     /// The last change of another connection that was looked at.
     seen: Option<i64>,
-    /// By worker, when the first task that its last lease, or a look, left is due.
-    known: Vec<(Weak<BTreeSet<QueueName>>, Option<Timestamp>)>,
+    known: Vec<Known>,
+}
+
+/// What a worker knows of due tasks.
+#[derive(Debug)]
+struct Known {
+    queues: Weak<BTreeSet<QueueName>>,
+    /// When the first task that its last lease, or a look, left may be leased.
+    first: Option<Timestamp>,
+    /// Whether the limits of queues apply to its leases.
+    obeys_limits: bool,
 }
 
 impl News {
-    /// Records when the first task that a worker may lease next is due; returns the time recorded
-    /// before, if any.
+    /// Records when the first task may be leased that a worker may lease next, and whether the
+    /// limits of queues apply to the worker; returns the time recorded before, if any.
     pub(super) fn note(
         &mut self,
         queues: &Arc<BTreeSet<QueueName>>,
         first: Option<Timestamp>,
+        obeys_limits: bool,
     ) -> Option<Option<Timestamp>> {
-        if let Some((_, known)) = self.known.iter_mut().find(|(known, _)| is_of(known, queues)) {
-            return Some(std::mem::replace(known, first));
+        if let Some(known) = self.known.iter_mut().find(|known| is_of(&known.queues, queues)) {
+            return Some(std::mem::replace(&mut known.first, first));
         }
-        self.known.retain(|(known, _)| known.strong_count() > 0);
-        self.known.push((Arc::downgrade(queues), first));
+        self.known.retain(|known| known.queues.strong_count() > 0);
+        self.known.push(Known { queues: Arc::downgrade(queues), first, obeys_limits });
         None
+    }
+
+    /// Whether the limits of queues apply to a worker.
+    fn obeys_limits(&self, queues: &Arc<BTreeSet<QueueName>>) -> bool {
+        let known = self.known.iter().find(|known| is_of(&known.queues, queues));
+        known.is_none_or(|known| known.obeys_limits)
     }
 
     /// Checks whether another process has made a task due for the workers.
@@ -136,17 +154,18 @@ impl News {
         catalogue.refresh(connection)?;
         let mut found = Found::Irrelevant;
         for (queues, routes) in catalogue.served() {
+            let obeys_limits = self.obeys_limits(&queues);
             // A worker that must be asked about routes leases, so that it is asked.
             let Ok(runnable) = catalogue.runnable(connection, &queues, &routes)? else {
-                self.note(&queues, None);
+                self.note(&queues, None, obeys_limits);
                 found = Found::Sooner;
                 continue;
             };
-            let Some(first) = ready::first(connection, &runnable)? else {
-                self.note(&queues, None);
+            let Some(first) = first(connection, &runnable, obeys_limits, now)? else {
+                self.note(&queues, None, obeys_limits);
                 continue;
             };
-            match self.note(&queues, Some(first)).flatten() {
+            match self.note(&queues, Some(first), obeys_limits).flatten() {
                 Some(known) if known <= first => {
                     if first <= now && found == Found::Irrelevant {
                         found = Found::StillDue;
@@ -159,6 +178,21 @@ impl News {
         self.seen = version;
         Ok(found)
     }
+}
+
+/// Returns when the first waiting task may be leased, whether that time has passed or not.
+fn first(
+    connection: &Connection,
+    runnable: &Runnable,
+    obeys_limits: bool,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
+    let mut gates = HashMap::new();
+    if obeys_limits {
+        gates = limits::gates(connection, runnable, now, now)?;
+    }
+    let opens = |queue: &QueueName| gates.get(queue).map_or(Opens::Now, Gate::opens);
+    ready::first(connection, runnable, &|lane, due| given_at(lane, opens(&lane.queue), due, now))
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ pub(super) fn due_lanes(
 }
 
 /// Calls `see` with each lane that has a task of `standing` due, until `see` returns `false`.
-fn each_due(
+pub(super) fn each_due(
     connection: &Connection,
     runnable: &Runnable,
     standing: Standing,
@@ -288,15 +288,19 @@ pub(super) fn later(
     runnable: &Runnable,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
-    from(connection, runnable, now.as_micros().saturating_add(1))
+    from(connection, runnable, now.as_micros().saturating_add(1), &|_, due| Some(due))
 }
 
-/// Returns when the first of all waiting tasks is due, whether that time has passed or not.
+/// Returns when a lane gives a task that is due at a time; `None` if no time is known.
+pub(super) type GivenAt<'a> = &'a dyn Fn(&RunnableLane, i64) -> Option<i64>;
+
+/// Returns when the first of all waiting tasks is given, whether that time has passed or not.
 pub(super) fn first(
     connection: &Connection,
     runnable: &Runnable,
+    given_at: GivenAt<'_>,
 ) -> Result<Option<Timestamp>, Fault> {
-    from(connection, runnable, AT_ONCE)
+    from(connection, runnable, AT_ONCE, given_at)
 }
 
 /// Returns when the first task is due, among the lanes and standings without tasks due before
@@ -305,12 +309,13 @@ fn from(
     connection: &Connection,
     runnable: &Runnable,
     least: i64,
+    given_at: GivenAt<'_>,
 ) -> Result<Option<Timestamp>, Fault> {
     let has_watched = has_watched(connection)?;
     let mut soonest = None;
     for standing in Standing::ALL.into_iter().filter(|standing| has_watched || !is_rare(*standing))
     {
-        let first = first_of(connection, runnable, standing, least)?;
+        let first = first_of(connection, runnable, standing, least, given_at)?;
         soonest = soonest.into_iter().chain(first).min();
     }
     Ok(soonest.map(Timestamp::from_micros))
@@ -321,6 +326,7 @@ fn first_of(
     runnable: &Runnable,
     standing: Standing,
     least: i64,
+    given_at: GivenAt<'_>,
 ) -> Result<Option<i64>, Fault> {
     if runnable.lanes().len() <= FEW {
         let mut of_lane = connection.prepare_cached(OF_LANE)?;
@@ -329,21 +335,31 @@ fn first_of(
             let due = of_lane
                 .query_row(params![standing as i64, lane.turn, lane.id], |row| Ok(moment(row, 0)));
             let due = due.optional()?.map(|due| if lane.is_open { AT_ONCE } else { due });
+            let due = due.and_then(|due| given_at(lane, due));
             first = first.into_iter().chain(due.filter(|due| *due >= least)).min();
         }
         return Ok(first);
     }
-    if least == AT_ONCE && has_due_open(connection, runnable, standing)? {
+    if least == AT_ONCE && has_due_open(connection, runnable, standing, given_at)? {
         return Ok(Some(AT_ONCE));
     }
     let mut statement = connection.prepare_cached(LATER)?;
     let mut rows = statement.query(params![standing as i64, least])?;
+    let mut first: Option<i64> = None;
     while let Some(row) = rows.next()? {
-        if place_of(runnable, row).is_some_and(|place| !runnable.lanes()[place].is_open) {
-            return Ok(row.get(1).ok());
+        let (Some(place), Ok(due)) = (place_of(runnable, row), row.get::<_, i64>(1)) else {
+            continue;
+        };
+        let lane = &runnable.lanes()[place];
+        if !lane.is_open {
+            first = first.into_iter().chain(given_at(lane, due)).min();
+        }
+        // The rows are in the order of due times, and no lane gives a task before it is due.
+        if first.is_some_and(|first| first <= due) {
+            break;
         }
     }
-    Ok(None)
+    Ok(first)
 }
 
 /// Whether an open lane has tasks, which are due at once.
@@ -351,11 +367,13 @@ fn has_due_open(
     connection: &Connection,
     runnable: &Runnable,
     standing: Standing,
+    given_at: GivenAt<'_>,
 ) -> Result<bool, Fault> {
     let mut found = false;
     if runnable.has_open() {
         each_due(connection, runnable, standing, Timestamp::from_micros(AT_ONCE), |place| {
-            found |= runnable.lanes()[place].is_open;
+            let lane = &runnable.lanes()[place];
+            found |= lane.is_open && given_at(lane, AT_ONCE) == Some(AT_ONCE);
             !found
         })?;
     }

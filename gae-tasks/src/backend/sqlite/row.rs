@@ -25,7 +25,7 @@ const RECORD: &str = concat!(
                       t.first_attempt, t.attempts, t.lost_leases, t.max_attempts, t.retry, \
                       t.deadline, t.attributes, t.died, NOT ",
     waits!(),
-    ", t.errors, t.lost_attempts, t.refusals, l.refusers, l.priority \
+    ", t.errors, t.lost_attempts, t.refusals, l.refusers, l.priority, l.forced \
                       FROM gae_tasks_task t CROSS JOIN gae_tasks_lane l ON l.id = t.lane"
 );
 
@@ -156,6 +156,7 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
         lost_attempts: row.get(18)?,
         refusals: row.get(19)?,
         refusers: refusers(row.get_ref(20)?),
+        forced: row.get(22).unwrap_or_default(),
         max_attempts: spec.max_attempts,
         died: time(row.get(15)?),
     };

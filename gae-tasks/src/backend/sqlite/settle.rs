@@ -8,7 +8,8 @@ use super::connection::Durability;
 use super::database::{Database, moment};
 use super::error::Fault;
 use super::grouping::one;
-use super::held::{Held, Waited};
+use super::held::{Held, Terms, Waited};
+use super::limits;
 use super::task::{self, Task};
 use super::unreadable;
 use crate::backend::lifecycle::{self, Ended};
@@ -29,12 +30,12 @@ impl Request for Settle {
 
     fn perform(&mut self, database: &mut Database) -> Result<Vec<Settled>, Fault> {
         let now = moment(self.now);
-        let Database { connection, catalogue, grouping, .. } = database;
+        let Database { connection, catalogue, grouping, has_opened, .. } = database;
         let (mut plain, mut held) = (Plain::prepare(connection)?, Held::new(connection));
         let mut settle = |settlement: &Settlement| {
             let is_over = settlement.rolled_back.is_some()
                 && !task::is_stored(connection, settlement.lease.id)?;
-            let Some((waited, _)) = held.find(settlement.lease)? else {
+            let Some((waited, terms)) = held.find(settlement.lease)? else {
                 return Ok(if is_over { Settled::Done } else { Settled::LeaseLost });
             };
             if is_over {
@@ -42,10 +43,11 @@ impl Request for Settle {
                 return Ok(Settled::Done);
             }
             let work = |catalogue: &mut Catalogue| {
-                settle(connection, catalogue, &mut plain, settlement, waited, now)
+                settle(connection, catalogue, &mut plain, settlement, (waited, terms), now)
             };
             match one(*grouping, connection, catalogue, work)? {
-                Ok(settled) => {
+                Ok((settled, opens)) => {
+                    *has_opened |= opens;
                     held.end(settlement.lease)?;
                     Ok(settled)
                 }
@@ -58,7 +60,7 @@ impl Request for Settle {
             }
         };
         let settled = self.settlements.iter().map(&mut settle).collect::<Result<_, Fault>>()?;
-        held.write()?;
+        *has_opened |= held.write()?;
         Ok(settled)
     }
 
@@ -67,23 +69,24 @@ impl Request for Settle {
     }
 }
 
+/// Settles a task. Returns besides whether the token of its lease was given back.
 fn settle(
     connection: &Connection,
     catalogue: &mut Catalogue,
     plain: &mut Plain<'_>,
     settlement: &Settlement,
-    (is_timed, since): Waited,
+    ((is_timed, since), terms): (Waited, Terms),
     now: Timestamp,
-) -> Result<Settled, Fault> {
+) -> Result<(Settled, bool), Fault> {
     let Settlement { lease, started: began, backoff, .. } = settlement;
     let verdict = settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict);
     let id = lease.id;
     // A task that is done is over whatever its facts are.
     if *verdict == Verdict::Done && plain.remove(id)? {
-        return Ok(Settled::Done);
+        return Ok((Settled::Done, false));
     }
     let Some(mut task) = Task::load(connection, catalogue, id)? else {
-        return Ok(Settled::LeaseLost);
+        return Ok((Settled::LeaseLost, false));
     };
     // Only a released task needs to know how it waited.
     if *verdict == Verdict::Release {
@@ -92,11 +95,15 @@ fn settle(
     let rules = task.rules(connection, catalogue);
     let change = lifecycle::settle(
         task.facts,
-        Ended { verdict, began: *began, backoff: *backoff },
+        Ended { verdict, began: *began, backoff: *backoff, cancelled: terms.cancelled },
         rules.as_ref(),
         now,
     );
-    task.apply(connection, catalogue, change, now)
+    let gives_back = terms.paid && !verdict.is_of_an_attempt();
+    if gives_back {
+        limits::give_back(connection, catalogue, task.lane, now)?;
+    }
+    Ok((task.apply(connection, catalogue, change, now)?, gives_back))
 }
 
 /// What almost every settlement needs, looked up once for all.

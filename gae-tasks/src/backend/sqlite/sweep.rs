@@ -126,7 +126,8 @@ impl Sweep {
                 );
             }
         }
-        held.write()
+        held.write()?;
+        Ok(())
     }
 
     /// Puts tasks back whose lease is lost without a trace.

@@ -37,6 +37,14 @@ pub(super) fn is_stored(connection: &Connection, id: TaskId) -> Result<bool, Fau
     Ok(statement.exists(params![id.as_bytes()])?)
 }
 
+/// Returns the lane of a task; `None` if the task is not stored, or its lane cannot be read.
+pub(super) fn lane_of(connection: &Connection, id: TaskId) -> Result<Option<i64>, Fault> {
+    const LANE: &str = "SELECT lane FROM gae_tasks_task WHERE id = ?1";
+    let mut statement = connection.prepare_cached(LANE)?;
+    let lane = statement.query_row(params![id.as_bytes()], |row| Ok(row.get(0).ok())).optional()?;
+    Ok(lane.flatten())
+}
+
 impl Task {
     pub(super) fn load(
         connection: &Connection,
@@ -68,6 +76,7 @@ impl Task {
         let text = columns.get::<Option<String>>(8).flatten();
         let is_named = text.is_some();
         let name = text.and_then(|text| TaskName::new(text).ok());
+        let (refusers, forced) = catalogue.exceptions(lane);
         let facts = Facts {
             created: time(10).unwrap_or_default(),
             wait: Wait::Worker(time(1).unwrap_or_default()),
@@ -76,7 +85,8 @@ impl Task {
             lost_leases: columns.get(3).unwrap_or_default(),
             lost_attempts: columns.get(11).unwrap_or_default(),
             refusals: columns.get(12).unwrap_or_default(),
-            refusers: catalogue.refusers(lane),
+            refusers,
+            forced,
             max_attempts: columns.get(7).flatten(),
             died: time(5),
         };
@@ -128,7 +138,7 @@ impl Task {
             Change::Back => self.put(connection)?,
             Change::To { facts, error } => {
                 self.facts = facts;
-                error.map_or(Ok(()), |error| self.keep_error(connection, error, now))?;
+                error.map_or(Ok(()), |error| self.keep_error(connection, &error, now))?;
                 self.save(connection, catalogue)?;
             }
         }
@@ -170,7 +180,7 @@ impl Task {
         const SAVE: &str = "UPDATE gae_tasks_task SET schedule_time = ?2, attempts = ?3, \
                             lost_leases = ?4, errors = ?5, died = ?6, first_attempt = ?7, \
                             lost_attempts = ?8, refusals = ?9, lane = ?10 WHERE id = ?1";
-        self.lane = catalogue.refused_by(connection, self.lane, self.facts.refusers)?;
+        self.lane = catalogue.lane_for(connection, self.lane, &self.facts)?;
         let Facts {
             wait, attempts, first_attempt, lost_leases, lost_attempts, refusals, died, ..
         } = self.facts;

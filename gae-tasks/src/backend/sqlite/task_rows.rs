@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::error::Fault;
 use super::held;
-use super::lane::Lane;
+use super::lane::{Lane, RunnableLane};
 use super::row::{deadline, retry, task_name};
 use crate::backend::{LeaseRef, LeaseToken, LeasedTask, Standing};
 use crate::task::{TaskId, TaskSpec};
@@ -27,6 +27,9 @@ pub(super) struct TaskRows<'a> {
     statement: CachedStatement<'a>,
     /// The token of clear tasks, and for how many more tasks it can be used.
     token: (LeaseToken, usize),
+    /// The queue of the token's tasks, if it has limits: its place in the order of turns, and
+    /// whether the tasks were made due by hand.
+    of: Option<(i64, bool)>,
 }
 
 impl<'a> TaskRows<'a> {
@@ -35,16 +38,19 @@ impl<'a> TaskRows<'a> {
             connection,
             statement: connection.prepare_cached(TASK)?,
             token: (held::token(), held::MOST),
+            of: None,
         })
     }
 
-    /// Returns the lease of a task that is taken. Each task that has lost leases has its own token.
-    pub(super) fn lease(&mut self, id: TaskId, rank: Rank) -> LeaseRef {
+    /// Returns the lease of a task that is taken. Each task that has lost leases has its own token,
+    /// and so has each turn of a queue with limits.
+    pub(super) fn lease(&mut self, lane: &RunnableLane, id: TaskId, rank: Rank) -> LeaseRef {
         if rank.standing != Standing::Clear {
             return LeaseRef { id, token: held::token() };
         }
-        if self.token.1 == 0 {
-            self.token = (held::token(), held::MOST);
+        let of = lane.limits.map(|_| (lane.turn, lane.forced));
+        if self.token.1 == 0 || self.of != of {
+            (self.token, self.of) = ((held::token(), held::MOST), of);
         }
         self.token.1 -= 1;
         LeaseRef { id, token: self.token.0 }
@@ -53,11 +59,11 @@ impl<'a> TaskRows<'a> {
     /// Reads the task; `None` if its row cannot be read, or is gone.
     pub(super) fn read(
         &mut self,
-        lane: &Lane,
+        lane: &RunnableLane,
         id: TaskId,
         rank: Rank,
     ) -> Result<Option<LeasedTask>, Fault> {
-        let lease = self.lease(id, rank);
+        let lease = self.lease(lane, id, rank);
         let mut rows = self.statement.query(params![id.as_bytes()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         Ok(task(self.connection, row, 0, lane, lease, rank).ok())
@@ -97,5 +103,9 @@ pub(super) fn task(
         // Set later for all tasks of a queue together.
         retry: None,
         alone: rank.alone,
+        // Set when the task is added to the haul.
+        at_once: false,
+        paid: false,
+        forced: lane.forced,
     })
 }

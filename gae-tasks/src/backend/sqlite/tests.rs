@@ -1,10 +1,12 @@
 //! Tests from inside: losses of power, query plans, pragmas, failed transactions.
 
+mod by_hand;
 mod committer;
 mod delete_queue;
 mod file;
 mod flood;
 mod held;
+mod limits;
 mod moved;
 mod newer;
 mod plans;

@@ -46,6 +46,21 @@ pub(super) fn put(
     ready::add(connection, lane, standing as i64, ready::due(wait))
 }
 
+pub(super) const HOLDS: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 \
+                                AND timed IN (0, 1) AND due = ?3 AND task = ?4";
+
+/// Whether a task waits in its place of the order.
+pub(super) fn holds(
+    connection: &Connection,
+    id: TaskId,
+    lane: i64,
+    standing: Standing,
+    due: Timestamp,
+) -> Result<bool, Fault> {
+    let place = params![lane, standing as i64, due.as_micros(), id.as_bytes()];
+    Ok(connection.prepare_cached(HOLDS)?.exists(place)?)
+}
+
 /// Takes a task out of the order; returns whether it was waiting. If so, the caller must
 /// [refresh](ready::refresh) its lane.
 pub(super) fn take(

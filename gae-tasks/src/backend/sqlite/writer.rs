@@ -162,6 +162,7 @@ fn open(path: &Path) -> Result<(Opened, Database), Problem> {
             grouping: Grouping::Gathered,
             news,
             strays,
+            has_opened: false,
         },
     ))
 }

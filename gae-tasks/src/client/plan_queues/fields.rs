@@ -182,7 +182,13 @@ mod tests {
             own_concurrent_dispatches: Some(1_000),
             ..QueueLimits::ALL
         };
-        Capabilities { pull: false, retention: false, queue_limits, ..Capabilities::new("far") }
+        Capabilities {
+            priorities: false,
+            pull: false,
+            retention: false,
+            queue_limits,
+            ..Capabilities::new("far")
+        }
     }
 
     fn told(stored: &QueueConfig, wanted: &QueueConfig, backend: &Capabilities) -> Vec<String> {

@@ -7,22 +7,27 @@
 
 mod admin;
 mod bury;
+mod by_hand;
+mod cancel;
 mod clock;
 mod delete_queue;
 mod enqueue;
 mod extend;
 mod extremes;
 mod lease;
+mod limits;
 mod names;
 mod newer;
 mod plans;
 mod priorities;
+mod rates;
 mod readers;
 mod reading;
 mod refusals;
 mod relayed;
 mod retry;
 mod samples;
+mod schedules;
 mod schemas;
 mod sensitive;
 mod settle;
@@ -203,8 +208,48 @@ macro_rules! conformance {
                 a_replayed_dead_letter_keeps_its_priority
                 a_buried_task_keeps_its_priority
                 a_task_made_due_keeps_its_priority
+                a_task_made_due_comes_before_those_of_any_priority
+                a_task_made_due_that_fails_keeps_its_priority
                 tasks_of_all_priorities_are_counted_and_purged_together
                 tasks_at_the_end_of_time_stand_by_priority
+            ]
+            rates [
+                a_queue_gives_its_burst_at_once_and_then_its_rate
+                a_rate_below_one_a_second_adds_up
+                in_no_window_is_more_given_than_the_rate_allows
+                a_retry_costs_a_token
+                what_was_not_attempted_gives_its_token_back
+                what_was_attempted_or_lost_gives_nothing_back
+                tasks_of_every_standing_cost_a_token
+                changed_rates_hold_at_the_next_lease
+                a_queue_that_gets_a_rate_has_a_full_bucket
+                a_clock_that_is_set_back_stops_no_rate
+                a_task_that_is_run_by_hand_costs_no_token
+                a_queue_without_tokens_holds_up_no_other
+                who_runs_nothing_has_no_rate
+                a_queue_that_is_deleted_leaves_no_bucket_behind
+            ]
+            limits [
+                no_more_tasks_are_leased_than_may_run_at_a_time
+                however_an_attempt_ends_its_place_is_free
+                a_lost_lease_counts_until_it_is_recovered
+                a_deleted_or_purged_task_leaves_its_place
+                leases_that_are_extended_apart_count_on
+                a_new_limit_counts_what_runs_already
+                replaced_limits_count_what_runs_already_and_wake
+                changed_limits_hold_at_the_next_lease
+                both_limits_of_a_queue_hold
+                a_task_that_is_run_by_hand_runs_beside_those_that_may
+                a_queue_at_its_limit_holds_up_no_other
+                of_queues_with_limits_no_more_is_leased_than_runners_are_free
+                queues_with_limits_share_the_free_runners
+                marked_tasks_and_those_of_queues_with_limits_share_the_free_runners
+                a_reserved_room_is_for_queues_with_limits
+                queues_with_limits_take_turns_in_a_reserved_room
+                a_bound_of_the_worker_holds_beside_the_limit
+                whatever_frees_a_place_wakes
+                changed_limits_wake
+                four_workers_at_once_share_the_places_and_tokens
             ]
             relayed [
                 a_task_is_leased_ahead_of_its_time
@@ -398,6 +443,45 @@ macro_rules! conformance {
                 extra_queues_are_deleted_only_if_that_is_asked_for
                 an_extra_queue_with_tasks_is_not_deleted
             ]
+            by_hand [
+                a_task_made_due_is_leased_though_its_queue_is_paused
+                a_task_made_due_is_leased_though_its_queue_is_paused_afterwards
+                a_task_made_due_comes_before_the_backlog_of_its_queue
+                a_task_can_be_made_due_twice
+                a_task_made_due_that_fails_waits_with_its_queue
+                a_task_made_due_that_is_released_is_still_due
+                a_task_made_due_that_loses_its_worker_is_still_due
+                a_task_made_due_that_a_reader_refuses_pauses_for_this_reader
+                a_replayed_task_waits_with_its_queue
+                a_bound_holds_for_a_task_made_due
+                a_task_made_due_is_shown_and_counted_beside_its_like
+                a_task_made_due_is_deleted_purged_and_goes_with_its_queue
+            ]
+            cancel [
+                a_waiting_task_that_is_cancelled_is_deleted
+                a_failed_task_that_is_cancelled_is_deleted
+                a_cancelled_task_blocks_its_name_for_exactly_the_time_given
+                a_leased_task_that_is_cancelled_keeps_its_lease
+                a_cancelled_task_may_be_done
+                a_cancelled_task_that_fails_is_a_dead_letter
+                a_cancelled_task_that_fails_for_good_says_that_it_was_cancelled
+                a_cancelled_task_that_is_released_is_a_dead_letter
+                a_cancelled_task_that_a_reader_refuses_is_a_dead_letter
+                a_cancelled_task_whose_worker_is_lost_is_a_dead_letter
+                a_cancelled_task_that_is_lost_and_made_due_before_is_a_dead_letter
+                a_cancelled_dead_letter_that_is_replayed_has_a_new_life
+                a_cancelled_dead_letter_holds_its_name
+                what_is_over_or_dead_cannot_be_cancelled
+                a_task_is_cancelled_once
+                only_the_cancelled_task_of_a_lease_ends
+                a_cancelled_task_stays_cancelled_while_its_lease_is_extended
+                a_stale_token_ends_no_cancelled_task
+                a_cancelled_task_can_be_deleted_and_purged
+                a_newer_task_can_be_cancelled
+                a_task_of_a_paused_queue_can_be_cancelled
+                a_cancellation_of_a_leased_task_is_told
+                what_is_cancelled_while_it_is_settled_is_not_attempted_again
+            ]
             bury [
                 a_buried_task_is_a_dead_letter_with_all_its_data
                 a_task_that_never_began_can_be_buried
@@ -485,6 +569,33 @@ macro_rules! conformance {
                 a_refused_name_makes_no_queue
                 a_queue_with_newer_tasks_stays
                 thousands_of_tasks_are_deleted_with_their_queue
+            ]
+            schedules [
+                a_schedule_is_stored_as_it_is_put
+                schedules_are_listed_by_program_and_name
+                a_schedule_that_is_put_again_stays_as_it_is
+                another_expression_counts_from_now_on
+                the_newest_revision_of_a_program_wins
+                a_schedule_that_a_newer_revision_lacks_ends_when_nobody_declares_it
+                no_program_touches_the_schedules_of_another
+                declared_schedules_and_others_keep_their_names
+                a_thousand_schedules_are_put_at_once
+                a_new_schedule_is_looked_at_at_once
+                a_schedule_is_due_from_its_time_on
+                due_schedules_come_page_by_page
+                the_storages_own_clock_says_what_is_due
+                a_paused_schedule_is_not_due_until_it_goes_on
+                a_schedule_of_a_newer_version_is_left_alone
+                a_schedule_without_a_next_time_is_never_due
+                a_tick_moves_its_schedule_and_stores_its_tasks
+                a_tick_is_made_once
+                a_schedule_that_was_changed_is_read_anew
+                a_tick_whose_name_is_in_use_is_made_already
+                of_several_moves_those_are_made_that_can_be
+                a_move_without_a_tick_keeps_the_last_one
+                eight_concurrent_workers_make_each_tick_once
+                a_declared_schedule_is_removed_once_nobody_declares_it
+                a_tick_wakes_workers_and_a_change_of_schedules_those_who_tick
             ]
             newer [
                 a_newer_task_is_not_leased

@@ -239,6 +239,21 @@ pub(super) async fn a_task_made_due_keeps_its_priority(on: Stage) {
     assert_eq!(ids(&on.lease_all(at(10)).await), [urgent, plain]);
 }
 
+pub(super) async fn a_task_made_due_comes_before_those_of_any_priority(on: Stage) {
+    let (low, urgent) = (store_later(&on, 1000, -100).await, store(&on, 0, 100).await);
+    on.run_now(at(10), low).await.expect("it waits");
+    assert_eq!(ids(&on.lease_all(at(10)).await), [low, urgent]);
+}
+
+pub(super) async fn a_task_made_due_that_fails_keeps_its_priority(on: Stage) {
+    on.retry_briefly("q").await;
+    let urgent = store_later(&on, 1000, 5).await;
+    on.run_now(at(10), urgent).await.expect("it waits");
+    on.attempt(at(10), retry()).await;
+    let plain = store(&on, 10, 0).await;
+    assert_eq!(ids(&on.lease_all(at(20)).await), [urgent, plain]);
+}
+
 pub(super) async fn tasks_of_all_priorities_are_counted_and_purged_together(on: Stage) {
     for priority in [-100, 0, 100] {
         store(&on, 0, priority).await;

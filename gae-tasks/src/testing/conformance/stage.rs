@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::backend::{
-    Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask, Pull, Purged,
-    ReaderId, Room, RouteStats, Routes, Settle, Settled, Settlement, Sweep, Swept, TaskFilter,
-    TaskRecord, TaskRequest, Verdict,
+    Cancelled, Enqueue, Extend, HeldLease, Lease, LeaseRef, Leased, LeasedTask, List, NewTask,
+    Pull, Purged, ReaderId, Room, RouteStats, Routes, Settle, Settled, Settlement, Sweep, Swept,
+    TaskFilter, TaskRecord, TaskRequest, Verdict,
 };
 use crate::error::Error;
 use crate::queue::{QueueConfig, QueueName, RetryConfig};
@@ -273,6 +273,17 @@ impl Stage {
 
     pub(super) async fn run_now(&self, now: Timestamp, id: TaskId) -> Result<(), Error> {
         self.backend.run_now(touch(now, id)).await
+    }
+
+    pub(super) async fn cancel(&self, now: Timestamp, id: TaskId) -> Cancelled {
+        self.backend.cancel(touch(now, id)).await.expect("cancel answers")
+    }
+
+    /// Returns the leases of cancelled tasks, in the order of the tasks.
+    pub(super) async fn cancelled(&self) -> Vec<LeaseRef> {
+        let mut leases = self.backend.cancelled().await.expect("cancelled answers");
+        leases.sort_unstable_by_key(|lease| lease.id);
+        leases
     }
 
     pub(super) async fn replay(&self, now: Timestamp, id: TaskId) -> Result<(), Error> {

@@ -76,6 +76,10 @@ fn report(crew: &Crew, settlements: &[Settlement], answers: &[Settled], repeated
                     );
                 });
             }
+            Settled::Dead if crew.held.is_cancelled(&settlement.lease) => {
+                let kind = crew.held.kind(&settlement.lease);
+                log::say(|| tracing::info!(%id, kind, "the cancelled task is now a dead letter"));
+            }
             Settled::Dead => {
                 let kind = crew.held.kind(&settlement.lease);
                 let error = settlement.verdict.error().unwrap_or_default();

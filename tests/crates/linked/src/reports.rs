@@ -1,6 +1,6 @@
 //! Tasks that write a file.
 
-use gae_tasks::deferred;
+use gae_tasks::{TaskContext, deferred};
 
 /// Writes the text to the file.
 #[deferred(queue = "linked")]
@@ -14,6 +14,17 @@ pub(super) async fn write_and_hang(file: String) -> std::io::Result<()> {
     std::fs::write(&file, std::process::id().to_string())?;
     println!("begun");
     std::future::pending().await
+}
+
+/// Writes to the file that it has begun, and then that it was cancelled.
+#[deferred(queue = "linked")]
+pub(super) async fn write_and_heed(
+    file: String,
+    #[context] cx: &TaskContext,
+) -> std::io::Result<()> {
+    std::fs::write(&file, "begun")?;
+    cx.cancelled().await;
+    std::fs::write(&file, "cancelled")
 }
 
 /// Writes to the file and blocks the runtime, as no async function should.

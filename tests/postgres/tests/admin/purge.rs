@@ -60,6 +60,23 @@ async fn a_task_that_is_held_for_a_moment_is_purged_as_the_last() {
 }
 
 #[tokio::test]
+async fn tasks_that_are_stored_during_a_purge_stay() {
+    let stage = five_thousand().await;
+    let lane = stage.number("SELECT id FROM gae_tasks.lane").await;
+    let mut holder = stage.database.connect().await.unwrap();
+    holder.execute(sqlx::raw_sql(AssertSqlSafe(HOLD))).await.unwrap();
+    let (purged, ()) = tokio::join!(stage.backend.purge(queue("q"), NOW), async {
+        while stage.number("SELECT count(*) FROM gae_tasks.task").await > 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        stage.store(lane, 6_000..6_100).await;
+        holder.execute("COMMIT").await.unwrap();
+    });
+    assert_eq!(purged.unwrap(), Purged::new(5_000, 0));
+    assert_eq!(stage.stats().await.scheduled, 100);
+}
+
+#[tokio::test]
 async fn names_of_purged_tasks_are_blocked_for_as_long_as_their_queue_says() {
     let stage = five_thousand().await;
     stage

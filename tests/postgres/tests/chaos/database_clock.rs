@@ -4,38 +4,22 @@
 use std::time::{Duration, SystemTime};
 
 use gae_tasks_tests::chaos::{hold, obey};
-use gae_tasks_tests_postgres::{Cluster, Database};
+use gae_tasks_tests_postgres::{Cluster, Skew};
 
 use super::place::Place;
 use super::stage::{HOUR, SECOND, Stage, TOLERANCE, now};
 
-/// Puts a function of the same name before PostgreSQL's own.
-const CLOCK: &str = "CREATE SCHEMA fake; CREATE TABLE fake.skew (seconds bigint); INSERT INTO \
-                     fake.skew VALUES (0); CREATE FUNCTION fake.clock_timestamp() RETURNS \
-                     timestamptz LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN \
-                     pg_catalog.clock_timestamp() + (SELECT seconds FROM fake.skew) * interval '1 \
-                     second'; END $$";
-
-async fn stage() -> Stage {
+async fn stage() -> (Stage, Skew) {
     let database = Cluster::shared().await.database().await;
-    database.execute(CLOCK).await.unwrap();
-    let name = database.name();
-    let set = format!("ALTER DATABASE {name} SET search_path = fake, pg_catalog, public");
-    database.execute(&set).await.unwrap();
-    Stage::on(Place::of(database)).await
-}
-
-async fn set(database: &Database, seconds: i64) {
-    database.execute(&format!("UPDATE fake.skew SET seconds = {seconds}")).await.unwrap();
-    let now = "SELECT extract(epoch FROM clock_timestamp() - pg_catalog.clock_timestamp())::bigint";
-    assert_eq!(database.value::<i64>(now).await.unwrap(), seconds, "the clock is not replaced");
+    let skew = Skew::of(&database).await;
+    (Stage::on(Place::of(database)).await, skew)
 }
 
 #[tokio::test]
 async fn what_is_due_is_due_by_the_clock_of_the_database() {
     for skew in [HOUR, -HOUR] {
-        let stage = stage().await;
-        set(&stage.place.database, skew).await;
+        let (stage, clock) = stage().await;
+        clock.set(skew).await;
         let _worker = stage.worker().start();
         let since = now();
         let after = hold::defer(0_u64).after(2 * SECOND).on(&stage.tasks).await.unwrap().id;
@@ -59,7 +43,7 @@ async fn what_is_due_is_due_by_the_clock_of_the_database() {
 #[tokio::test]
 async fn no_live_lease_is_taken_though_the_clock_of_the_database_jumps() {
     for skew in [HOUR, -HOUR] {
-        let stage = stage().await;
+        let (stage, clock) = stage().await;
         let orders = stage.orders("orders");
         let (mut workers, mut tasks) = (Vec::new(), Vec::new());
         for (queue, lease) in [("a", 1.0), ("b", 5.0), ("c", 30.0), ("dead", 1.0)] {
@@ -70,7 +54,7 @@ async fn no_live_lease_is_taken_though_the_clock_of_the_database_jumps() {
         let queues = ["a", "b", "c", "dead"];
         let _observer = stage.worker().queues(&queues).lease(1.0).start();
         tokio::time::sleep(SECOND).await;
-        set(&stage.place.database, skew).await;
+        clock.set(skew).await;
         let _fresh = stage.worker().queues(&queues).lease(1.0).start();
         tokio::time::sleep(SECOND).await;
         let killed = now();

@@ -16,6 +16,7 @@ mod freeze;
 mod fresh;
 #[path = "../../../tests/chaos/hiccups.rs"]
 mod hiccups;
+mod limits;
 mod load;
 mod network;
 mod place;

@@ -1,9 +1,12 @@
 //! Leasing, settling and sweeping in Postgres, beside what others do to the same rows.
 
+mod buckets;
+mod cancel;
 mod commits;
 mod conflicts;
 mod guesses;
 mod held;
+mod limits;
 mod lost_rows;
 mod many_queues;
 mod moved;
@@ -11,6 +14,7 @@ mod presence;
 mod priorities;
 mod rows;
 mod rules;
+mod schedules;
 mod snapshot;
 mod snapshot_late;
 mod stage;

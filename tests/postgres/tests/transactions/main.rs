@@ -1,6 +1,7 @@
 //! Tasks in transactions of the application in a Postgres database: stored and completed when they
 //! commit.
 
+mod cancelled;
 mod completed;
 mod delayed;
 mod moved;

@@ -52,6 +52,9 @@ pub(crate) enum Step {
         starting: usize,
         suspects: usize,
         in_company: bool,
+        /// How many runners are free, and whether only queues with limits are leased from.
+        startable: usize,
+        is_reserved: bool,
         last_turn: Option<&'static str>,
         bound: Option<(&'static str, usize)>,
     },
@@ -61,6 +64,7 @@ pub(crate) enum Step {
     SettleStale(usize),
     Sweep,
     RunNow(usize),
+    Cancel(usize),
     Replay(usize),
     Delete(usize),
     Purge(&'static str),
@@ -68,6 +72,8 @@ pub(crate) enum Step {
     DeleteQueue(&'static str, bool),
     Pause(&'static str, bool),
     Configure(&'static str, QueueConfig),
+    /// Gives a queue exactly these retries and limits, or none.
+    Replace(&'static str, QueueConfig),
     Find(&'static str, &'static str),
     List {
         filter: TaskFilter,
@@ -124,6 +130,7 @@ impl Outline {
             Step::EnqueueAgain(_)
             | Step::Sweep
             | Step::RunNow(_)
+            | Step::Cancel(_)
             | Step::Replay(_)
             | Step::Delete(_) => self.offered > 0,
             _ => true,
@@ -162,7 +169,7 @@ const READERS: [u64; 3] = [1, 2, u64::MAX];
 fn any_step() -> impl Strategy<Value = Step> {
     let indices = || prop::collection::vec(any::<usize>(), 0..4);
     prop_oneof![
-        19 => any_first_step(),
+        22 => any_first_step(),
         2 => (indices(), any_duration()).prop_map(|(of, time)| Step::Extend(of, time)),
         6 => prop::collection::vec(any_end(), 0..5).prop_map(Step::Settle),
         4 => Just(Step::Sweep),
@@ -179,7 +186,8 @@ fn any_first_step() -> impl Strategy<Value = Step> {
         1 => any::<usize>().prop_map(Step::EnqueueAgain),
         7 => any_lease(),
         1 => any::<usize>().prop_map(Step::SettleStale),
-        1 => any::<usize>().prop_map(Step::RunNow),
+        2 => any::<usize>().prop_map(Step::RunNow),
+        2 => any::<usize>().prop_map(Step::Cancel),
         1 => any::<usize>().prop_map(Step::Delete),
         1 => select(&QUEUES[..]).prop_map(Step::Purge),
         1 => (select(&QUEUES[..]), any::<bool>())
@@ -188,6 +196,8 @@ fn any_first_step() -> impl Strategy<Value = Step> {
             .prop_map(|(queue, paused)| Step::Pause(queue, paused)),
         1 => (select(&QUEUES[..]), any_config())
             .prop_map(|(queue, config)| Step::Configure(queue, config)),
+        1 => (select(&QUEUES[..]), any_config())
+            .prop_map(|(queue, config)| Step::Replace(queue, config)),
         2 => any_list(),
         1 => (select(&QUEUES[..]), select(&NAMES[..]))
             .prop_map(|(queue, name)| Step::Find(queue, name)),
@@ -197,19 +207,27 @@ fn any_first_step() -> impl Strategy<Value = Step> {
 
 /// Returns a configuration with some of its fields set.
 fn any_config() -> impl Strategy<Value = QueueConfig> {
-    let retention = (of(any_duration()), of(any_duration()));
-    (of(any_retry()), retention, of(0_u32..3), of(any_duration())).prop_map(
-        |(retry, (dead, names), lost, step)| {
-            let config = QueueConfig::new();
-            let config = step.map_or(config.clone(), |step| config.with_priority_step(step));
-            let config = retry.map_or(config.clone(), |retry| config.with_retry(retry));
-            let config =
-                dead.map_or(config.clone(), |dead| config.with_dead_letter_retention(dead));
-            let config =
-                names.map_or(config.clone(), |names| config.with_tombstone_retention(names));
-            lost.map_or(config.clone(), |lost| config.with_max_lost_attempts(lost))
-        },
-    )
+    let lives = (of(any_retry()), of(any_duration()), of(any_duration()), of(0_u32..3));
+    (lives, any_limits(), of(any_duration())).prop_map(|(lives, config, step)| {
+        let (retry, dead, names, lost) = lives;
+        let config = step.map_or(config.clone(), |step| config.with_priority_step(step));
+        let config = retry.map_or(config.clone(), |retry| config.with_retry(retry));
+        let config = dead.map_or(config.clone(), |dead| config.with_dead_letter_retention(dead));
+        let config = names.map_or(config.clone(), |names| config.with_tombstone_retention(names));
+        lost.map_or(config.clone(), |lost| config.with_max_lost_attempts(lost))
+    })
+}
+
+/// Returns a configuration with some of the limits of dispatches set.
+fn any_limits() -> impl Strategy<Value = QueueConfig> {
+    let rates = [0.01, 0.7, 2.0, 50.0];
+    (of(select(rates.to_vec())), of(1_u32..4), of(1_u32..5)).prop_map(|(rate, burst, places)| {
+        let config = QueueConfig::new();
+        let config =
+            rate.map_or(config.clone(), |rate| config.with_max_dispatches_per_second(rate));
+        let config = burst.map_or(config.clone(), |burst| config.with_max_burst_size(burst));
+        places.map_or(config.clone(), |places| config.with_max_concurrent_dispatches(places))
+    })
 }
 
 fn any_enqueue() -> impl Strategy<Value = Step> {
@@ -311,11 +329,12 @@ fn any_lease() -> impl Strategy<Value = Step> {
     let queues = prop::sample::subsequence(&QUEUES[..], 1..=QUEUES.len());
     let route = (select(&KINDS[..]), select(&SHAPES[..]));
     let room = (0_usize..8, 0_usize..4, 0_usize..3, any::<bool>());
+    let free = (0_usize..8, prop::bool::weighted(0.1));
     let turns = (of(select(&QUEUES[..])), of((select(&QUEUES[..]), 0_usize..3)));
     let routes = (of(prop::collection::vec(route, 0..4)), of(select(&READERS[..])));
-    (queues, routes, room, turns).prop_map(
-        |(queues, routes, (limit, starting, suspects, in_company), (last_turn, bound))| {
-            let (routes, reader) = routes;
+    (queues, routes, (room, free), turns).prop_map(
+        |(queues, (routes, reader), (room, (startable, is_reserved)), (last_turn, bound))| {
+            let (limit, starting, suspects, in_company) = room;
             Step::Lease {
                 queues,
                 routes,
@@ -324,6 +343,8 @@ fn any_lease() -> impl Strategy<Value = Step> {
                 starting,
                 suspects,
                 in_company,
+                startable,
+                is_reserved,
                 last_turn,
                 bound,
             }

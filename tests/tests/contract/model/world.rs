@@ -8,8 +8,8 @@ use std::time::Duration;
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::{
     Backend, BackendFuture, DeleteQueue, Enqueue, Extend, HeldLease, Lease, LeaseRef, LeaseToken,
-    LeasedTask, List, NewTask, Pull, ReaderId, ReadsRoutes, Room, Routes, Settle, Settled, Sweep,
-    Swept, TaskFilter, TaskRequest, TaskState, TypeBackoff, Verdict,
+    LeasedTask, List, NewTask, Pull, ReaderId, ReadsRoutes, ReplaceQueue, Room, Routes, Settle,
+    Settled, Sweep, Swept, TaskFilter, TaskRequest, TaskState, TypeBackoff, Verdict,
 };
 use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
@@ -97,6 +97,8 @@ impl World {
                 starting,
                 suspects,
                 in_company,
+                startable,
+                is_reserved,
                 last_turn,
                 bound,
             } => {
@@ -111,6 +113,7 @@ impl World {
                 });
                 let mut room = Room::new(limit);
                 (room.starting, room.suspects, room.in_company) = (starting, suspects, in_company);
+                (room.startable, room.is_reserved) = (startable, is_reserved);
                 let mut request = Lease::new(self.now(), queues, routes, room, LEASE);
                 request.last_turn = last_turn.map(queue);
                 request.bounds =
@@ -167,7 +170,13 @@ impl World {
                 .collect::<Vec<_>>()
         };
         same("payload", &bytes(&model.tasks), &bytes(&tested.tasks))?;
-        same("lease", &(unmarked(model.tasks), model.next), &(unmarked(tested.tasks), tested.next))
+        let held_back = (model.held_back, tested.held_back);
+        same(
+            "lease",
+            &(unmarked(model.tasks), model.next),
+            &(unmarked(tested.tasks), tested.next),
+        )?;
+        same("rest", &held_back.0, &held_back.1)
     }
 
     /// Takes a worker's step with its own leases or with those of others.
@@ -274,6 +283,10 @@ impl World {
                 let touch = touch(self.id(of));
                 self.compare(Operation::RunNow, |_, on| on.run_now(touch)).await
             }
+            Step::Cancel(of) => {
+                let touch = touch(self.id(of));
+                self.compare(Operation::Cancel, |_, on| on.cancel(touch)).await
+            }
             Step::Replay(of) => {
                 let touch = touch(self.id(of));
                 self.compare(Operation::Replay, |_, on| on.replay(touch)).await
@@ -295,6 +308,11 @@ impl World {
             }
             Step::Configure(of, config) => {
                 self.compare(Operation::PutQueue, |_, on| on.put_queue(queue(of), config.clone()))
+                    .await
+            }
+            Step::Replace(of, config) => {
+                let replace = ReplaceQueue::new(queue(of), config);
+                self.compare(Operation::ReplaceQueue, |_, on| on.replace_queue(replace.clone()))
                     .await
             }
             Step::Find(of, name) => {
@@ -401,7 +419,9 @@ async fn view(backend: &dyn Pull, now: Now) -> Result<String, TestCaseError> {
         records.iter().map(|record| (&record.payload, &record.spec.attributes)).collect();
     let stats = backend.stats(now).await.map_err(failed)?;
     let queues = backend.queues().await.map_err(failed)?;
-    Ok(format!("{records:#?}\n{bytes:?}\n{schemas:?}\n{stats:#?}\n{queues:#?}"))
+    let cancelled = backend.cancelled().await.map_err(failed)?;
+    let cancelled: BTreeSet<_> = cancelled.iter().map(|lease| lease.id).collect();
+    Ok(format!("{records:#?}\n{bytes:?}\n{schemas:?}\n{stats:#?}\n{queues:#?}\n{cancelled:?}"))
 }
 
 fn failed(error: Error) -> TestCaseError {

@@ -3,6 +3,7 @@
 //! Time passes only when a test moves the clock, and no faster than the worker follows; no test
 //! sleeps.
 
+mod cancel;
 mod clock;
 mod handlers;
 mod leases;

@@ -1,9 +1,11 @@
 //! Leases due tasks, by the turns of their queues.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use super::{Held, Store};
+use super::{Held, Store, Stored};
+use crate::backend::gate::Gate;
 use crate::backend::haul::{Haul, turn_length};
 use crate::backend::memory::order::{Lane, Place, Source};
 use crate::backend::readers::{Answer, Question};
@@ -27,6 +29,7 @@ impl Store {
         let queues = self.readable(request)?;
         let until = now.plus(request.ahead);
         let mut haul = Haul::new(request);
+        self.limit(&queues, &mut haul, until, now);
         let mut isolated = false;
         for standing in [Standing::Isolated, Standing::Suspect, Standing::Marked] {
             let due = |source| self.order.due(source, standing, until, usize::MAX);
@@ -37,17 +40,24 @@ impl Store {
             self.take_each(due, request, &mut haul, standing, now);
         }
         self.take_turns(&queues, request, &mut haul, now);
+        self.keep_buckets(&haul);
+        let is_left = |source: &Source| {
+            haul.holds_back(&source.queue) && self.is_due(source, until)
+                || haul.holds_back_forced(&source.queue) && self.is_due(&source.forced(), until)
+        };
+        let held_back = queues.iter().any(is_left);
         let next = queues.iter().filter_map(|source| self.order.next(source, until)).min();
         Ok(Leased {
             isolated,
+            held_back,
             ..haul.leased(next.map(|next| next.since(until)), |queue| {
                 self.config(queue).own_retry().cloned()
             })
         })
     }
 
-    /// Returns the queues of `lease` that are not paused and have waiting tasks that the worker can
-    /// run, in the order of turns.
+    /// Returns the queues of `lease` that have waiting tasks that the worker can run, in the order
+    /// of turns. Of a paused queue, only tasks that were made due by hand are among them.
     ///
     /// # Errors
     /// The routes that the worker must be asked about first.
@@ -55,23 +65,42 @@ impl Store {
         let Self { order, queues, readers, schemas, places, .. } = self;
         let is_paused = |queue: &QueueName| queues.get(queue).is_some_and(|queue| queue.paused);
         let (mut sources, mut questions) = (Vec::new(), Vec::new());
-        for queue in order.queues(lease).filter(|queue| !is_paused(queue)) {
+        for queue in order.queues(lease) {
             let mut read = |lane: &Lane| {
-                let Lane { route, refusers, .. } = lane;
+                let Lane { route, refusers, forced, .. } = lane;
                 let schema = || Ok::<_, Infallible>(schemas.get(&route.shape()).cloned());
                 let Ok(known) = readers.reader(&lease.routes, route, schema);
                 let reader = known.unwrap_or_else(|question| {
                     questions.push(question);
                     None
                 });
-                Some((lane.clone(), refusers.are_others_than(reader?)))
+                Some((lane.clone(), refusers.let_at_once(reader?, *forced)))
             };
-            let lanes = order.lanes(queue).filter_map(&mut read).collect();
+            let meant = order.lanes(queue).filter(|lane| lane.forced || !is_paused(queue));
+            let lanes = meant.filter_map(&mut read).collect();
             let step = self.config(queue).priority_step();
             sources.push(Source { queue: queue.clone(), lanes, step });
         }
         sources.sort_unstable_by_key(|source| places.get(&source.queue));
         if questions.is_empty() { Ok(sources) } else { Err(questions) }
+    }
+
+    /// Applies the limits of the queues that have tasks due.
+    fn limit(&self, queues: &[Source], haul: &mut Haul, until: Timestamp, now: Timestamp) {
+        for source in queues {
+            if haul.obeys_limits()
+                && let Some(gate) = self.gate(&source.queue, now)
+                && self.is_due(source, until)
+            {
+                haul.limit(source.queue.clone(), gate);
+            }
+        }
+    }
+
+    /// Whether a queue has a task due.
+    fn is_due(&self, source: &Source, until: Timestamp) -> bool {
+        let is_due = |standing| !self.order.due(source, standing, until, 1).is_empty();
+        Standing::ALL.into_iter().any(is_due)
     }
 
     /// Leases clear tasks by the turns of their queues, until there is no more room or no task is
@@ -80,8 +109,10 @@ impl Store {
         let due = |store: &Self, source: &Source, limit| {
             store.order.due(source, Standing::Clear, now.plus(request.ahead), limit)
         };
-        let is_due =
-            |source: &&Source| haul.room_of(&source.queue) > 0 && !due(self, source, 1).is_empty();
+        let is_due = |source: &&Source| {
+            let (meant, most) = given(source, haul);
+            most > 0 && !due(self, &meant, 1).is_empty()
+        };
         let queues: Vec<_> = queues.iter().filter(is_due).collect();
         let length = turn_length(haul.room(Standing::Clear), queues.len());
         let last = request.last_turn.as_ref().and_then(|last| self.places.get(last));
@@ -91,8 +122,9 @@ impl Store {
         let mut line: VecDeque<_> = queues.into();
         line.rotate_left(next);
         while let Some(source) = line.pop_front() {
-            let most = length.min(haul.room(Standing::Clear)).min(haul.room_of(&source.queue));
-            let due = due(self, source, most);
+            let (meant, most) = given(source, haul);
+            let most = most.min(length).min(haul.room(Standing::Clear));
+            let due = due(self, &meant, most);
             if due.len() >= most && most > 0 {
                 line.push_back(source);
             }
@@ -110,31 +142,58 @@ impl Store {
         now: Timestamp,
     ) {
         for (.., id) in due {
+            let may_give = |stored: &Stored| room_beside(stored, haul) > 0;
             if haul.room(standing) > 0
-                && self
-                    .tasks
-                    .get(&id)
-                    .is_some_and(|stored| haul.room_of(&stored.task.spec.queue) > 0)
-                && let Some(task) = self.take(id, request, now)
+                && self.tasks.get(&id).is_some_and(may_give)
+                && let Some(task) = self.take(id, request, haul, now)
             {
                 haul.add(task);
             }
         }
     }
 
-    fn take(&mut self, id: TaskId, request: &Lease, now: Timestamp) -> Option<LeasedTask> {
+    fn take(
+        &mut self,
+        id: TaskId,
+        request: &Lease,
+        haul: &Haul,
+        now: Timestamp,
+    ) -> Option<LeasedTask> {
         self.unwait(id);
         let stored = self.tasks.get_mut(&id)?;
         let (token, standing, duration) =
             (LeaseToken::generate(), stored.facts.standing(), request.duration);
         let alone = request.room.isolates(standing);
-        stored.lease = Some(Held { token, alone, expires: now.plus(duration), duration });
+        let gate = haul.gate(&stored.task.spec.queue);
+        let is_counted = gate.is_some_and(Gate::is_bounded);
+        let is_paid = gate.is_some_and(Gate::has_rate) && !stored.facts.forced;
+        let (cancelled, expires) = (false, now.plus(duration));
+        stored.lease =
+            Some(Held { token, alone, cancelled, expires, duration, is_counted, is_paid });
         let NewTask { spec, payload, .. } = stored.task.clone();
         let mut task =
             LeasedTask::new(LeaseRef::new(id, token), spec, payload, stored.facts.wait.due());
         (task.attempts, task.first_attempt) = (stored.facts.attempts, stored.facts.first_attempt);
         (task.standing, task.alone) = (standing, alone);
-        task.lost_leases = stored.facts.lost_leases;
+        (task.lost_leases, task.forced) = (stored.facts.lost_leases, stored.facts.forced);
+        if is_counted {
+            self.count_in(&task.spec.queue);
+        }
         Some(task)
+    }
+}
+
+/// Returns how many more tasks of the task's queue may be leased, this one included.
+fn room_beside(stored: &Stored, haul: &Haul) -> usize {
+    let queue = &stored.task.spec.queue;
+    if stored.facts.forced { haul.room_of_forced(queue) } else { haul.room_of(queue) }
+}
+
+/// Returns the lanes of a queue that may give tasks, and how many tasks: all lanes, or if the limits
+/// of the queue forbid that, those whose tasks were made due by hand.
+fn given<'a>(source: &'a Source, haul: &Haul) -> (Cow<'a, Source>, usize) {
+    match haul.room_of(&source.queue) {
+        0 => (Cow::Owned(source.forced()), haul.room_of_forced(&source.queue)),
+        most => (Cow::Borrowed(source), most),
     }
 }

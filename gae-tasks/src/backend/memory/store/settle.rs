@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Store, Stored};
-use crate::backend::lifecycle::{self, Change, Ended, Holder, Rules};
+use super::{Held, Store, Stored};
+use crate::backend::lifecycle::{self, Change, Ended, Holder, Loss, Rules};
 use crate::backend::{
     ForgottenTask, HeldLease, LeaseRef, Settled, Settlement, Sweep, Swept, TaskState,
 };
@@ -38,7 +38,14 @@ impl Store {
         let Settlement { lease, started, verdict, backoff, rolled_back: _, keeps_payload: _ } =
             settlement;
         let Some(stored) = self.leased(lease) else { return Settled::LeaseLost };
-        let (facts, ended) = (stored.facts, Ended { verdict: &verdict, began: started, backoff });
+        let cancelled = stored.lease.as_ref().is_some_and(|held| held.cancelled);
+        let ended = Ended { verdict: &verdict, began: started, backoff, cancelled };
+        let facts = stored.facts;
+        let is_paid = stored.lease.as_ref().is_some_and(|held| held.is_paid);
+        if is_paid && !verdict.is_of_an_attempt() {
+            let queue = stored.task.spec.queue.clone();
+            self.give_back(&queue, now);
+        }
         let rules = self.rules(lease.id);
         self.apply(lease.id, lifecycle::settle(facts, ended, rules.as_ref(), now), now)
     }
@@ -58,15 +65,19 @@ impl Store {
             return Settled::Done;
         }
         let Some(stored) = self.tasks.get_mut(&id) else { return Settled::LeaseLost };
-        stored.lease = None;
+        let counted = stored.lease.take().filter(|held| held.is_counted);
+        let counted = counted.map(|held| (stored.task.spec.queue.clone(), held));
         if let Change::To { facts, error } = change {
             stored.facts = facts;
-            _ = error.map(|error| stored.keep_error(error, now));
+            _ = error.map(|error| stored.keep_error(&error, now));
         }
         let settled = stored
             .facts
             .died
             .map_or(Settled::Scheduled(stored.facts.wait.due()), |_| Settled::Dead);
+        if let Some((queue, held)) = counted {
+            self.count_out(&queue, &held);
+        }
         self.wait(id);
         settled
     }
@@ -120,8 +131,9 @@ impl Store {
     fn recover(&mut self, lost: &HeldLease, now: Timestamp) -> Option<Settled> {
         let id = lost.lease.id;
         let stored = self.tasks.get(&id).filter(|stored| stored.held() == Some(*lost))?;
-        let alone = stored.lease.as_ref().is_some_and(|held| held.alone);
-        let change = lifecycle::lose(stored.facts, alone, self.rules(id).as_ref(), now);
+        let Held { alone, cancelled, .. } = *stored.lease.as_ref()?;
+        let loss = Loss { alone, cancelled };
+        let change = lifecycle::lose(stored.facts, loss, self.rules(id).as_ref(), now);
         Some(self.apply(id, change, now))
     }
 

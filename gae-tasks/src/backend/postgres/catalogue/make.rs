@@ -124,23 +124,25 @@ async fn make_lanes(
     keys: Vec<LaneKey>,
 ) -> Result<Vec<Lane>, Fault> {
     const MAKE: &str = "INSERT INTO gae_tasks.lane (queue, kind, shape, version, refusers, \
-                        priority, turn) SELECT n.queue, n.kind, n.shape, n.version, n.refusers, \
-                        n.priority, coalesce((SELECT min(turn) FROM gae_tasks.lane o WHERE o.queue \
-                        = n.queue), (SELECT coalesce(max(turn), 0) FROM gae_tasks.lane) + \
-                        dense_rank() OVER (ORDER BY n.place)) FROM (SELECT k.*, min(k.no) OVER \
-                        (PARTITION BY k.queue) AS place FROM unnest($1::text[], $2::text[], \
-                        $3::bigint[], $4::smallint[], $5::bytea[], $6::smallint[]) WITH ORDINALITY \
-                        AS k(queue, kind, shape, version, refusers, priority, no)) n WHERE NOT \
-                        EXISTS (SELECT FROM gae_tasks.lane l WHERE l.queue = n.queue AND l.kind = \
-                        n.kind AND l.shape = n.shape AND l.version = n.version AND l.refusers = \
-                        n.refusers AND l.priority = n.priority) ORDER BY n.no";
+                        priority, forced, turn) SELECT n.queue, n.kind, n.shape, n.version, \
+                        n.refusers, n.priority, n.forced, coalesce((SELECT min(turn) FROM \
+                        gae_tasks.lane o WHERE o.queue = n.queue), (SELECT coalesce(max(turn), 0) \
+                        FROM gae_tasks.lane) + dense_rank() OVER (ORDER BY n.place)) FROM (SELECT \
+                        k.*, min(k.no) OVER (PARTITION BY k.queue) AS place FROM \
+                        unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::bytea[], \
+                        $6::smallint[], $7::boolean[]) WITH ORDINALITY AS k(queue, kind, shape, \
+                        version, refusers, priority, forced, no)) n WHERE NOT EXISTS (SELECT FROM \
+                        gae_tasks.lane l WHERE l.queue = n.queue AND l.kind = n.kind AND l.shape = \
+                        n.shape AND l.version = n.version AND l.refusers = n.refusers AND \
+                        l.priority = n.priority AND l.forced = n.forced) ORDER BY n.no";
     const READ: &str = concat!(
         "SELECT ",
         lane_columns!(),
         " FROM gae_tasks.lane l JOIN unnest($1::text[], $2::text[], $3::bigint[], \
-          $4::smallint[], $5::bytea[], $6::smallint[]) AS k(queue, kind, shape, version, refusers, \
-          priority) ON l.queue = k.queue AND l.kind = k.kind AND l.shape = k.shape AND l.version = \
-          k.version AND l.refusers = k.refusers AND l.priority = k.priority"
+          $4::smallint[], $5::bytea[], $6::smallint[], $7::boolean[]) AS k(queue, kind, shape, \
+          version, refusers, priority, forced) ON l.queue = k.queue AND l.kind = k.kind AND \
+          l.shape = k.shape AND l.version = k.version AND l.refusers = k.refusers AND l.priority = \
+          k.priority AND l.forced = k.forced"
     );
     let queues: Vec<_> = keys.iter().map(|key| key.queue.as_str()).collect();
     let kinds: Vec<_> = keys.iter().map(|key| key.route.kind().as_str()).collect();
@@ -148,6 +150,7 @@ async fn make_lanes(
     let versions: Vec<_> = keys.iter().map(|key| i16::from(key.version)).collect();
     let refusers: Vec<_> = keys.iter().map(|key| key.refusers.to_bytes()).collect();
     let priorities: Vec<_> = keys.iter().map(|key| i16::from(key.priority)).collect();
+    let forced: Vec<_> = keys.iter().map(|key| key.forced).collect();
     database.query(LOCK).execute(&mut *connection).await?;
     for text in [MAKE, READ] {
         let query = database
@@ -157,7 +160,8 @@ async fn make_lanes(
             .bind(&shapes)
             .bind(&versions)
             .bind(&refusers)
-            .bind(&priorities);
+            .bind(&priorities)
+            .bind(&forced);
         let rows = query.fetch_all(&mut *connection).await?;
         if text == READ {
             return Ok(rows.iter().filter_map(|row| Lane::read(row, 0)).collect());

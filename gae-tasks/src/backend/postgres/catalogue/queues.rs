@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 
 use crate::backend::postgres::database::Database;
 use crate::backend::postgres::error::Fault;
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RateLimits};
 use crate::version::{self, Unread};
 
 /// The queues as they were read last.
@@ -65,7 +65,17 @@ impl Queues {
         self.queues.get(queue).map_or(Ok(QueueConfig::new()), |queue| queue.config.clone())
     }
 
-    pub(super) fn waits(&self, queue: &QueueName) -> bool {
-        self.queues.get(queue).is_some_and(|queue| queue.paused || queue.config.is_err())
+    /// Returns the limits of a queue; `None` if none applies, or if nobody can read them here: the
+    /// queue [waits](Self::waits) then.
+    pub(super) fn limits(&self, queue: &QueueName) -> Option<RateLimits> {
+        let config = self.queues.get(queue)?.config.as_ref().ok()?;
+        Some(config.limits()).filter(RateLimits::limits)
+    }
+
+    /// Whether tasks of the queue wait: its configuration cannot be read, or it is paused and they
+    /// were not `forced` to be due.
+    pub(super) fn waits(&self, queue: &QueueName, forced: bool) -> bool {
+        let waits = |queue: &Queue| queue.config.is_err() || queue.paused && !forced;
+        self.queues.get(queue).is_some_and(waits)
     }
 }

@@ -12,7 +12,7 @@ use crate::backend::postgres::task::{TASK_COLUMNS, Task, id, task_columns};
 use crate::backend::postgres::unreadable;
 use crate::backend::{Lease, LeaseRef, LeaseToken, LeasedTask};
 use crate::task::TaskSpec;
-use crate::time::{self, Timestamp};
+use crate::time::{self, Now, Timestamp};
 use crate::version;
 
 /// `found` locks the first due tasks of each source; the tasks of `placed` stand in the order of
@@ -25,11 +25,12 @@ macro_rules! take {
             moment!(),
             " AS now), m AS MATERIALIZED (SELECT now, CASE WHEN now > 9223372036854775807 - \
              $18::bigint THEN 9223372036854775807 ELSE now + $18::bigint END AS until FROM \
-             moment), found AS MATERIALIZED (SELECT s.queue, s.turn, s.most, s.closed, s.no, \
-             w.at, w.due, w.task, w.size FROM m CROSS JOIN unnest($2::int[], $3::int[], \
-             $4::bigint[], $5::smallint[], $6::boolean[], $7::boolean[], $8::bigint[], \
-             $9::uuid[], $10::int[]) WITH ORDINALITY AS s(queue, turn, lane, standing, timed, \
-             closed, due, task, most, no) CROSS JOIN LATERAL (SELECT w.ctid AS at, w.due, w.task, \
+             moment), found AS MATERIALIZED (SELECT s.queue, s.turn, s.most, s.closed, \
+             s.counted, s.paid, s.no, w.at, w.due, w.task, w.size FROM m CROSS JOIN \
+             unnest($2::int[], $3::int[], $4::bigint[], $5::smallint[], $6::boolean[], \
+             $7::boolean[], $8::bigint[], $9::uuid[], $10::int[], $20::text[], $21::boolean[]) \
+             WITH ORDINALITY AS s(queue, turn, lane, standing, timed, closed, due, task, most, \
+             counted, paid, no) CROSS JOIN LATERAL (SELECT w.ctid AS at, w.due, w.task, \
              w.size FROM gae_tasks.waiting w WHERE w.lane = s.lane AND w.standing = s.standing \
              AND w.timed = s.timed AND (w.due, w.task) >= (s.due, s.task) AND w.due <= CASE WHEN \
              s.timed AND s.closed THEN m.until ELSE 9223372036854775807 END ORDER BY w.due, \
@@ -37,12 +38,12 @@ macro_rules! take {
              gae_tasks.version LIMIT 1) = $11), ",
             $placed,
             ", gone AS (DELETE FROM gae_tasks.waiting w USING placed p WHERE w.ctid = p.at AND \
-             p.place <= $13::bigint AND p.before < $14::bigint RETURNING p.place, p.no, w.due, \
-             w.task, w.named), given AS (INSERT INTO gae_tasks.lease (task, token, expires, \
-             duration, alone, holder, named) SELECT g.task, $15::bigint, CASE WHEN m.now > \
-             9223372036854775807 - $16::bigint THEN 9223372036854775807 ELSE m.now + $16::bigint \
-             END, $16::bigint, $17::boolean, $19::bigint, g.named FROM gone g CROSS JOIN m) \
-             SELECT ",
+             p.place <= $13::bigint AND p.before < $14::bigint RETURNING p.place, p.no, \
+             p.counted, p.paid, w.due, w.task, w.named), given AS (INSERT INTO gae_tasks.lease \
+             (task, token, expires, duration, alone, holder, named, queue, paid) SELECT g.task, \
+             $15::bigint, CASE WHEN m.now > 9223372036854775807 - $16::bigint THEN \
+             9223372036854775807 ELSE m.now + $16::bigint END, $16::bigint, $17::boolean, \
+             $19::bigint, g.named, g.counted, g.paid FROM gone g CROSS JOIN m) SELECT ",
             task_columns!(),
             ", t.payload, g.no, g.due, g.task FROM gone g LEFT JOIN LATERAL (SELECT * FROM \
              gae_tasks.task t WHERE t.id = g.task OFFSET 0) t ON true ORDER BY g.place"
@@ -61,7 +62,7 @@ const TAKE: &str = take!(
 /// Like [`TAKE`], where some sources are advanced by their priority. A place by time and priority
 /// may be wider than a time.
 const TAKE_BY_PRIORITY: &str = take!(
-    "ranked AS (SELECT f.*, f.due - ($20::bigint[])[f.no::int]::numeric AS advanced FROM found f), \
+    "ranked AS (SELECT f.*, f.due - ($22::bigint[])[f.no::int]::numeric AS advanced FROM found f), \
      turned AS (SELECT *, row_number() OVER (PARTITION BY queue ORDER BY closed, advanced, task) - \
      1 AS nth FROM ranked), placed AS (SELECT *, row_number() OVER w AS place, sum(size) OVER w - \
      size AS before FROM turned WHERE nth < most WINDOW w AS (ORDER BY nth / $12::int, turn, \
@@ -85,9 +86,26 @@ pub(super) struct Ask<'a> {
     pub(super) most: usize,
 }
 
+impl<'a> Ask<'a> {
+    /// Returns the queue if the leases count because it has limits. Those of a relay do not.
+    fn counted(&self, request: &Lease) -> Option<&'a str> {
+        let queue = &self.source.lane.key.queue;
+        self.source.limits.filter(|_| request.room.obeys_limits).map(|_| queue.as_str())
+    }
+
+    /// Returns whether each of the leases takes a token, if they count. What was made due by hand
+    /// takes none.
+    fn paid(&self, request: &Lease) -> Option<bool> {
+        let limits = self.source.limits.filter(|_| request.room.obeys_limits)?;
+        Some(limits.rate().is_some() && !self.source.is_forced())
+    }
+}
+
 /// What is asked of all sources together.
 #[derive(Debug)]
 pub(super) struct Terms {
+    /// The moment of the leases.
+    pub(super) now: Now,
     /// The count of changes of queues for which the sources were chosen; nothing is taken if they
     /// have changed since.
     pub(super) changes: i64,
@@ -135,7 +153,7 @@ pub(super) async fn take(
     };
     let mut query = database
         .prepared(text)
-        .bind(at(request.now))
+        .bind(at(terms.now))
         .bind(each(|ask| ask.queue))
         .bind(each(|ask| ask.turn))
         .bind(sources().map(|source| source.lane.id).collect::<Vec<_>>())
@@ -153,7 +171,9 @@ pub(super) async fn take(
         .bind(time::micros(request.duration))
         .bind(terms.alone)
         .bind(time::micros(request.ahead))
-        .bind(terms.holder);
+        .bind(terms.holder)
+        .bind(asks.iter().map(|ask| ask.counted(request)).collect::<Vec<_>>())
+        .bind(asks.iter().map(|ask| ask.paid(request)).collect::<Vec<_>>());
     if by_priority {
         query = query.bind(sources().map(|source| source.advance).collect::<Vec<_>>());
     }
@@ -229,6 +249,6 @@ fn leased(
     let mut leased = LeasedTask::new(lease, spec, payload, facts.wait.due());
     (leased.attempts, leased.first_attempt) = (facts.attempts, facts.first_attempt);
     (leased.standing, leased.alone) = (facts.standing(), alone);
-    leased.lost_leases = facts.lost_leases;
+    (leased.lost_leases, leased.forced) = (facts.lost_leases, key.forced);
     leased
 }

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::backend::lifecycle::{self, Ended};
-use crate::backend::postgres::change::{self, Changed, NoLane};
+use crate::backend::postgres::change::{self, Changed, EndedLease, NoLane};
 use crate::backend::postgres::commit::commit_change;
+use crate::backend::postgres::counted::EndedLeases;
 use crate::backend::postgres::error::Fault;
 use crate::backend::postgres::patience::Patience;
 use crate::backend::postgres::shared::Shared;
@@ -24,6 +25,8 @@ pub(super) struct Recorded {
     pub(super) locked: Vec<LeaseRef>,
     /// For how long the tasks that wait again have had their places, at most.
     pub(super) age: Duration,
+    /// The leases that have ended and counted, because their queues have limits.
+    pub(super) ended: EndedLeases,
 }
 
 /// Why nothing was recorded.
@@ -52,8 +55,9 @@ pub(super) async fn record(
         match record_once(shared, now, settlements, may_be_done).await {
             Ok(recorded) => return Ok(recorded),
             Err(Failed::For(lanes)) if !is_made => {
-                for NoLane { lane, refusers } in lanes {
-                    shared.catalogue.refused_by(&shared.database, lane, refusers).await?;
+                for NoLane { lane, refusers, forced } in lanes {
+                    let (database, catalogue) = (&shared.database, &shared.catalogue);
+                    catalogue.lane_like(database, lane, refusers, forced).await?;
                 }
                 is_made = true;
             }
@@ -98,7 +102,7 @@ struct Found {
     /// The leases of such tasks that are held.
     kept: HashSet<LeaseRef>,
     /// The leases that were held, and are over now.
-    held: HashSet<LeaseRef>,
+    held: HashMap<LeaseRef, EndedLease>,
     may_be_done: bool,
 }
 
@@ -137,15 +141,19 @@ impl Found {
                 recorded.locked.extend(self.kept.get(&lease));
                 continue;
             }
+            let held = self.held.remove(&lease);
+            if let Some(counted) = held.as_ref().and_then(|ended| ended.counted.clone()) {
+                recorded.ended.add(counted, !verdict(settlement).is_of_an_attempt());
+            }
             if !self.tasks.contains_key(&lease.id) {
                 if self.is_over(settlement) {
                     recorded.answers.insert(lease, Settled::Done);
                 }
                 continue;
             }
-            let task = if self.held.contains(&lease) { self.tasks.remove(&lease.id) } else { None };
-            let Some(task) = task else { continue };
-            match settled(shared, task, settlement, now) {
+            let Some(ended) = held else { continue };
+            let Some(task) = self.tasks.remove(&lease.id) else { continue };
+            match settled(shared, task, settlement, ended.cancelled, now) {
                 Ok(one) => {
                     recorded.answers.insert(lease, one.settled());
                     changed.push(one);
@@ -166,12 +174,18 @@ fn settled(
     shared: &Shared,
     task: Task,
     settlement: &Settlement,
+    cancelled: bool,
     now: Timestamp,
 ) -> Result<Changed, NoLane> {
     let Settlement { started: began, backoff, .. } = settlement;
-    let verdict = settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict);
-    let ended = Ended { verdict, began: *began, backoff: *backoff };
+    let verdict = verdict(settlement);
+    let ended = Ended { verdict, began: *began, backoff: *backoff, cancelled };
     Changed::new(&shared.catalogue, task, now, |facts, rules| {
         lifecycle::settle(facts, ended, rules, now)
     })
+}
+
+/// Returns the verdict on a task that is still stored.
+fn verdict(settlement: &Settlement) -> &Verdict {
+    settlement.rolled_back.as_ref().unwrap_or(&settlement.verdict)
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use crate::backend::lifecycle;
+use crate::backend::lifecycle::{self, Loss};
 use crate::backend::postgres::change::{self, Changed};
 use crate::backend::postgres::database::Database;
 use crate::backend::postgres::error::Fault;
@@ -59,29 +60,35 @@ async fn recover_all(
     let missing: Vec<_> = missing.collect();
     let locked = change::stored(&shared.database, &mut work, &missing).await?;
     lost.retain(|held| !locked.contains(&held.lease.id));
-    let mut recovered = Vec::new();
-    for (id, alone) in end(&shared.database, &mut work, &lost).await? {
+    let (mut recovered, mut counted) = (Vec::new(), false);
+    for (id, (loss, counts)) in end(&shared.database, &mut work, &lost).await? {
+        counted |= counts;
         // A task without a row is over: its handler has completed it.
         if let Some(task) = tasks.remove(&id) {
-            recovered.extend(lose(shared, task, alone, now));
+            recovered.extend(lose(shared, task, loss, now));
         }
     }
     change::store(shared, &mut work, &recovered, now).await?;
     work.commit().await?;
+    // Workers are woken for what was recovered, but the task may have been over.
+    if counted && recovered.is_empty() {
+        shared.wake();
+    }
     Ok(recovered)
 }
 
-/// Ends those of these leases that are unchanged. Returns their tasks, and whether no other suspect
-/// ran beside each.
+/// Ends those of these leases that are unchanged. Returns their tasks, how each ran, and whether
+/// the lease counted, because its queue has limits.
 async fn end(
     database: &Database,
     connection: &mut PgConnection,
     lost: &[&HeldLease],
-) -> Result<HashMap<TaskId, bool>, Fault> {
+) -> Result<HashMap<TaskId, (Loss, bool)>, Fault> {
     const END: &str = "DELETE FROM gae_tasks.lease l USING unnest($1::uuid[], $2::bigint[], \
                        $3::bigint[], $4::bigint[]) AS n(task, token, expires, duration) WHERE \
                        l.task = n.task AND l.token = n.token AND l.expires = n.expires AND \
-                       l.duration = n.duration RETURNING l.task, l.alone";
+                       l.duration = n.duration RETURNING l.task, l.alone, coalesce(l.cancelled, \
+                       false), l.queue IS NOT NULL";
     let each = |of: fn(&HeldLease) -> i64| lost.iter().map(|held| of(held)).collect::<Vec<_>>();
     let query = database
         .query(END)
@@ -90,7 +97,11 @@ async fn end(
         .bind(each(|held| held.expires.as_micros()))
         .bind(each(|held| time::micros(held.duration)));
     let ended = query.fetch_all(connection).await?;
-    ended.iter().map(|row| Ok((id(row.try_get(0)?), row.try_get(1)?))).collect()
+    let read = |row: &PgRow| {
+        let loss = Loss { alone: row.try_get(1)?, cancelled: row.try_get(2)? };
+        Ok((id(row.try_get(0)?), (loss, row.try_get(3)?)))
+    };
+    ended.iter().map(read).collect()
 }
 
 /// Puts tasks back that have lost their lease, or the row by which they waited, without a trace: as
@@ -127,15 +138,16 @@ async fn put_back(shared: &Shared, stray: Uuid, now: Timestamp) -> Result<Option
         return Ok(None);
     }
     let Some(task) = tasks.remove(&id(stray)) else { return Ok(None) };
-    let recovered = lose(shared, task, false, now);
+    // With the lease, a request to cancel the task is lost.
+    let recovered = lose(shared, task, Loss { alone: false, cancelled: false }, now);
     change::store(shared, &mut work, recovered.as_slice(), now).await?;
     work.commit().await?;
     Ok(recovered)
 }
 
-/// Changes a task that has lost its lease; its readers stay the same, and so does its lane.
-fn lose(shared: &Shared, task: Task, alone: bool, now: Timestamp) -> Option<Changed> {
-    let lose = |facts, rules: Option<&_>| lifecycle::lose(facts, alone, rules, now);
+/// Changes a task that has lost its lease; its lane stays the same.
+fn lose(shared: &Shared, task: Task, loss: Loss, now: Timestamp) -> Option<Changed> {
+    let lose = |facts, rules: Option<&_>| lifecycle::lose(facts, loss, rules, now);
     Changed::new(&shared.catalogue, task, now, lose).ok()
 }
 

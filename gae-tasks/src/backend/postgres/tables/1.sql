@@ -48,9 +48,9 @@ CREATE TABLE gae_tasks.sensitive (
 -- lock, which keeps them unique.
 CREATE INDEX sensitive_kind ON gae_tasks.sensitive USING hash (kind);
 
--- A queue together with a route, a version, a priority and the readers that refused: what a worker
--- can or cannot lease, as one number, and what is leased in the order of time alone. Lanes are
--- committed before their first task, and never deleted.
+-- A queue together with a route, a version, a priority, the readers that refused, and whether made
+-- due by hand: what a worker can or cannot lease, as one number, and what is leased in the order of
+-- time alone. Lanes are committed before their first task, and never deleted.
 CREATE TABLE gae_tasks.lane (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     queue text COLLATE "C" NOT NULL,
@@ -65,7 +65,10 @@ CREATE TABLE gae_tasks.lane (
     -- The ids of the readers that refused the values of the tasks, 8 bytes each, in ascending
     -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers bytea NOT NULL,
-    priority smallint NOT NULL DEFAULT 0
+    priority smallint NOT NULL DEFAULT 0,
+    -- Whether the tasks were made due by hand, and no attempt was answered since: they are leased
+    -- even while their queue is paused.
+    forced boolean NOT NULL DEFAULT false
 );
 
 -- Rows are added under the same advisory lock.
@@ -122,7 +125,8 @@ CREATE TABLE gae_tasks.waiting (
 -- Pauses that began in the future, because the clock was set back, are looked for here.
 CREATE INDEX task_paused ON gae_tasks.task (since) WHERE since IS NOT NULL;
 
--- A row for each leased task. It is changed only by renewals, until it is deleted.
+-- A row for each leased task. It is changed only by renewals, and if the task is cancelled or its
+-- queue gets limits, until it is deleted.
 CREATE TABLE gae_tasks.lease (
     task uuid PRIMARY KEY,
     token bigint NOT NULL,
@@ -133,7 +137,28 @@ CREATE TABLE gae_tasks.lease (
     named boolean NOT NULL,
     -- The number of the process that has the lease, if the process shows by an advisory lock with
     -- this key that it lives.
-    holder bigint
+    holder bigint,
+    -- Whether the task was cancelled: it ends with its lease. Null for nearly all.
+    cancelled boolean,
+    -- The queue, if it has limits.
+    queue text COLLATE "C",
+    -- Whether the lease has taken a token of the queue's bucket.
+    paid boolean
+);
+
+-- Holders look here for tasks of theirs that were cancelled.
+CREATE INDEX lease_cancelled ON gae_tasks.lease (task) WHERE cancelled;
+
+-- What runs in queues with limits is counted here.
+CREATE INDEX lease_limited ON gae_tasks.lease (queue) WHERE queue IS NOT NULL;
+
+-- The token bucket of each queue with limits, in millionths of a token, as of a time. Whoever
+-- leases from such a queue has locked its row, so that nobody counts beside it. Rows are committed
+-- with the configuration of their queue.
+CREATE TABLE gae_tasks.bucket (
+    queue text COLLATE "C" PRIMARY KEY,
+    millionths bigint NOT NULL,
+    at bigint NOT NULL
 );
 
 -- Names in use: names of stored tasks and, until the time `until`, of tasks that are over.
@@ -146,6 +171,37 @@ CREATE TABLE gae_tasks.name (
 );
 
 CREATE INDEX name_tombstone ON gae_tasks.name (until) WHERE until IS NOT NULL;
+
+-- Calls of which a task is made at each tick. They belong to programs.
+CREATE TABLE gae_tasks.schedule (
+    program text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    -- The revision of the program that declares it so; null if it was made at run time.
+    revision bigint,
+    -- The version that a program must know to read the definition.
+    version smallint NOT NULL,
+    -- When it ticks, and what a tick stores.
+    cron text NOT NULL,
+    definition bytea NOT NULL,
+    paused boolean NOT NULL,
+    -- When it was stored so, and when a worker last declared it.
+    declared bigint NOT NULL,
+    seen bigint NOT NULL,
+    -- The ticks up to this time are decided; the last one of which a task was made.
+    since bigint NOT NULL,
+    last_tick bigint,
+    -- When a worker looks at it next. Null: it never ticks again.
+    next bigint,
+    -- A number that every change makes another one, but for a note that a worker was seen.
+    mark bigint NOT NULL,
+    PRIMARY KEY (program, name)
+);
+
+CREATE INDEX schedule_next ON gae_tasks.schedule (next, program, name)
+    WHERE next IS NOT NULL AND NOT paused;
+
+CREATE INDEX schedule_declared ON gae_tasks.schedule (program, revision)
+    WHERE revision IS NOT NULL;
 
 -- What is written and deleted all the time is cleaned all the time.
 ALTER TABLE gae_tasks.task SET (
@@ -163,5 +219,16 @@ ALTER TABLE gae_tasks.lease SET (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+ALTER TABLE gae_tasks.schedule SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+ALTER TABLE gae_tasks.bucket SET (
+    fillfactor = 50,
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 1000,
     autovacuum_vacuum_cost_delay = 0
 );

@@ -62,6 +62,12 @@ impl Catalogue {
         Ok(true)
     }
 
+    /// Whether a queue bounds how many of its tasks run at a time.
+    pub(in crate::backend::sqlite) fn is_bounded(&self, name: &QueueName) -> bool {
+        let limits = self.queues.get(name).and_then(Queue::limits);
+        limits.is_some_and(|limits| limits.concurrent().is_some())
+    }
+
     /// Returns why the configuration of a queue cannot be read, if it cannot.
     pub(in crate::backend::sqlite) fn unread(&self, name: &QueueName) -> Option<Unread> {
         self.queues.get(name)?.config.as_ref().err().copied()

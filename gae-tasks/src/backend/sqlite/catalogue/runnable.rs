@@ -27,8 +27,8 @@ impl Catalogue {
         self.readers.learn(routes, answers);
     }
 
-    /// Returns the lanes from which a worker may lease now: those of its queues and routes, except
-    /// paused queues.
+    /// Returns the lanes from which a worker may lease now: those of its queues and routes; of a
+    /// paused queue, those of tasks that were made due by hand.
     ///
     /// # Errors
     /// Besides faults, the inner error: what the worker must be asked first.
@@ -60,22 +60,26 @@ impl Catalogue {
         routes: &Routes,
     ) -> Result<Result<Vec<RunnableLane>, Vec<Question>>, Fault> {
         let Self { lanes, queues: stored, readers, schemas, .. } = self;
-        let is_open = |queue: &Queue| !queue.paused && queue.config.is_ok();
         let step = |queue: &QueueName| {
             let config = stored.get(queue).and_then(|queue| queue.config.as_ref().ok());
             config.unwrap_or(&QueueConfig::new()).priority_step()
         };
         let (mut readable, mut questions) = (Vec::new(), Vec::new());
         for lane in lanes.values() {
+            let goes_on = |queue: &Queue| lane.forced || !queue.paused;
+            let is_open = |queue: &Queue| queue.config.is_ok() && goes_on(queue);
             if queues.contains(&lane.queue)
                 && !lane.is_newer()
                 && stored.get(&lane.queue).is_none_or(is_open)
             {
                 let schema = || schemas.find(connection, lane.route.shape());
+                let limits = stored.get(&lane.queue).and_then(Queue::limits);
                 match readers.reader(routes, &lane.route, schema)? {
-                    Ok(reader) => readable.extend(
-                        reader.map(|reader| RunnableLane::new(lane, reader, step(&lane.queue))),
-                    ),
+                    Ok(reader) => {
+                        readable.extend(reader.map(|reader| {
+                            RunnableLane::new(lane, reader, step(&lane.queue), limits)
+                        }))
+                    }
                     Err(question) => questions.push(question),
                 }
             }

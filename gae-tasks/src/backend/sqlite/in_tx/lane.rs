@@ -10,7 +10,7 @@ use crate::version;
 
 /// Finds the lane, and whether its queue and this schema of its shape are stored.
 const FIND: &str = "SELECT (SELECT id FROM gae_tasks_lane WHERE queue = ?1 AND kind = ?2 AND shape \
-                    = ?3 AND version = ?4 AND refusers = x'' AND priority = ?6), \
+                    = ?3 AND version = ?4 AND refusers = x'' AND priority = ?6 AND forced = 0), \
                     EXISTS (SELECT 1 FROM gae_tasks_queue WHERE name = ?1), \
                     EXISTS (SELECT 1 FROM gae_tasks_schemas WHERE shape = ?3 AND schema = ?5)";
 
@@ -41,7 +41,9 @@ pub(super) async fn of(statements: &mut impl Statements, task: &NewTask) -> Resu
     if let Some(id) = found.integer(0) {
         return Ok(id);
     }
-    // Nobody has refused its tasks.
-    let made = statements.read(MAKE_LANE, &lane(Value::Blob(&[]))).await?.pop().unwrap_or_default();
+    // Nobody has refused its tasks, or made them due.
+    let [queue, kind, shape, version, refusers, priority] = lane(Value::Blob(&[]));
+    let values = [queue, kind, shape, version, refusers, priority, Value::Integer(0)];
+    let made = statements.read(MAKE_LANE, &values).await?.pop().unwrap_or_default();
     made.integer(0).ok_or_else(|| Failed::of(None, "the lane of the task cannot be read"))
 }

@@ -41,8 +41,9 @@ CREATE TABLE gae_tasks_sensitive (
     PRIMARY KEY (kind, path)
 ) WITHOUT ROWID;
 
--- A queue together with a route, a version and a priority: what a worker can or cannot lease, as
--- one number, and what is leased in the order of time alone.
+-- A queue together with a route, a version, a priority, the readers that refused, and whether made
+-- due by hand: what a worker can or cannot lease, as one number, and what is leased in the order of
+-- time alone.
 -- Like all tables that `in_tx` writes it has no rowid, so that the application's
 -- `last_insert_rowid()` stays what it was.
 CREATE TABLE gae_tasks_lane (
@@ -60,7 +61,10 @@ CREATE TABLE gae_tasks_lane (
     -- order; one byte more if there are others. Only these readers wait for the times of the tasks.
     refusers BLOB NOT NULL,
     priority INTEGER NOT NULL,
-    UNIQUE (queue, kind, shape, version, refusers, priority)
+    -- Whether the tasks were made due by hand, and no attempt was answered since: they are leased
+    -- even while their queue is paused.
+    forced INTEGER NOT NULL,
+    UNIQUE (queue, kind, shape, version, refusers, priority, forced)
 ) WITHOUT ROWID;
 
 CREATE TABLE gae_tasks_task (
@@ -118,8 +122,9 @@ CREATE INDEX gae_tasks_ready_refused ON gae_tasks_ready (standing, due) WHERE re
 
 CREATE INDEX gae_tasks_pause ON gae_tasks_waiting (since) WHERE since IS NOT NULL;
 
--- As many rows as leases in progress, so no index is needed. Tasks that were leased together share
--- a row, but a task that has lost leases has its own.
+-- As many rows as leases in progress, so only one index is needed. Tasks that were leased together
+-- share a row, but a task that has lost leases has its own, and so have the tasks of a queue with
+-- limits.
 CREATE TABLE gae_tasks_lease (
     -- The first row of a token has the token itself, a multiple of 256; a row that is split off has
     -- the next free one of the 255 numbers after it.
@@ -129,8 +134,26 @@ CREATE TABLE gae_tasks_lease (
     session INTEGER NOT NULL,
     -- Whether the only task of the row is a suspect that no other suspect may run beside.
     alone INTEGER NOT NULL,
+    -- Whether the only task of the row was cancelled: it ends with its lease.
+    cancelled INTEGER NOT NULL DEFAULT 0,
     -- 24 bytes for each task: its id, and how it waited, so that a release can restore this.
-    tasks BLOB NOT NULL
+    tasks BLOB NOT NULL,
+    -- The queue of the tasks, if it bounds how many of them run at a time: its place in the order
+    -- of turns.
+    queue INTEGER,
+    -- Whether each lease took a token of its queue's bucket, which a release gives back.
+    paid INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE INDEX gae_tasks_limited ON gae_tasks_lease (queue) WHERE queue IS NOT NULL;
+
+-- The token buckets of queues with a rate; a queue without a row has a full one.
+CREATE TABLE gae_tasks_bucket (
+    -- The queue's place in the order of turns.
+    queue INTEGER PRIMARY KEY,
+    -- Millionths of a token, at the time `at`.
+    millionths INTEGER NOT NULL,
+    at INTEGER NOT NULL
 );
 
 CREATE TABLE gae_tasks_error (
@@ -152,6 +175,38 @@ CREATE TABLE gae_tasks_name (
 ) WITHOUT ROWID;
 
 CREATE INDEX gae_tasks_tombstone ON gae_tasks_name (until) WHERE until IS NOT NULL;
+
+-- Calls of which a task is made at each tick. They belong to programs; a row is found by program and
+-- name, and by the time at which a worker looks at it next.
+CREATE TABLE gae_tasks_schedule (
+    program TEXT NOT NULL,
+    name TEXT NOT NULL,
+    -- The revision of the program that declares it so; null if it was made at run time.
+    revision INTEGER,
+    -- The version that a program must know to read the definition.
+    version INTEGER NOT NULL,
+    -- When it ticks, and what a tick stores.
+    cron TEXT NOT NULL,
+    definition BLOB NOT NULL,
+    paused INTEGER NOT NULL,
+    -- When it was stored so, and when a worker last declared it.
+    declared INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    -- The ticks up to this time are decided; the last one of which a task was made.
+    since INTEGER NOT NULL,
+    last_tick INTEGER,
+    -- Null: it never ticks again.
+    next INTEGER,
+    -- A number that every change makes another one, but for a note that a worker was seen.
+    mark INTEGER NOT NULL,
+    PRIMARY KEY (program, name)
+) WITHOUT ROWID;
+
+CREATE INDEX gae_tasks_schedule_next ON gae_tasks_schedule (next, program, name)
+    WHERE next IS NOT NULL AND paused = 0;
+
+CREATE INDEX gae_tasks_schedule_declared ON gae_tasks_schedule (program, revision)
+    WHERE revision IS NOT NULL;
 
 -- Processes that lease; each holds a lock on its own file beside the database for as long as it
 -- lives.

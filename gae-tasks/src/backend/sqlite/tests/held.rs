@@ -124,6 +124,7 @@ enum Step {
     Extend(Vec<usize>, u64),
     End(usize),
     EndOf(usize),
+    Cancel(usize),
 }
 
 fn waited() -> impl Strategy<Value = Waited> {
@@ -141,11 +142,12 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(which, until)| Step::Extend(which, until)),
         (0..20_usize).prop_map(Step::End),
         (0..20_usize).prop_map(Step::EndOf),
+        (0..20_usize).prop_map(Step::Cancel),
     ]
 }
 
-/// The model: each lease by itself.
-type Model = BTreeMap<TaskId, (LeaseRef, Waited, Timestamp)>;
+/// The model: each lease by itself, with its expiry, and whether its task was cancelled.
+type Model = BTreeMap<TaskId, (LeaseRef, Waited, Timestamp, bool)>;
 
 fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u64) {
     let nth = |model: &Model, n: usize| {
@@ -159,10 +161,11 @@ fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u6
                 *next += 1;
                 let id = TaskId::from_bytes(u128::from(*next).to_be_bytes());
                 members.push((id, how));
-                model.insert(id, (LeaseRef { id, token }, how, expires));
+                model.insert(id, (LeaseRef { id, token }, how, expires, false));
             }
-            let terms =
-                Terms { expires, duration: Duration::from_secs(1), session: 1, alone: false };
+            let (duration, alone, cancelled) = (Duration::from_secs(1), false, false);
+            let (queue, paid) = (None, false);
+            let terms = Terms { expires, duration, session: 1, alone, cancelled, queue, paid };
             held::give(connection, token, terms, &Members::new(members)).unwrap();
         }
         Step::Extend(which, until) => {
@@ -183,6 +186,11 @@ fn perform(connection: &Connection, model: &mut Model, step: Step, next: &mut u6
             assert!(held.find(lease).unwrap().is_none());
             model.remove(&lease.id);
         }
+        Step::Cancel(n) => {
+            let Some(lease) = nth(model, n) else { return };
+            assert!(held.cancel(lease.id).unwrap());
+            model.get_mut(&lease.id).unwrap().3 = true;
+        }
     }
     held.write().unwrap();
 }
@@ -201,12 +209,18 @@ proptest! {
             let stored: Vec<_> =
                 stored.into_iter().map(|held| (held.lease, held.expires)).collect();
             let expected: Vec<_> =
-                model.values().map(|(lease, _, expires)| (*lease, *expires)).collect();
+                model.values().map(|(lease, _, expires, _)| (*lease, *expires)).collect();
             prop_assert_eq!(stored, expected);
-            for (lease, waited, _) in model.values() {
+            for (lease, waited, _, cancelled) in model.values() {
                 let found = Held::new(&connection).find(*lease).unwrap();
-                prop_assert_eq!(found.map(|(waited, _)| waited), Some(*waited));
+                let found = found.map(|(waited, terms)| (waited, terms.cancelled));
+                prop_assert_eq!(found, Some((*waited, *cancelled)));
             }
+            let mut cancelled = held::cancelled(&connection).unwrap();
+            cancelled.sort_unstable_by_key(|lease| lease.id);
+            let expected: Vec<_> =
+                model.values().filter(|of| of.3).map(|(lease, ..)| *lease).collect();
+            prop_assert_eq!(cancelled, expected);
         }
     }
 }
@@ -240,8 +254,8 @@ fn a_row_is_split_beside_one_that_cannot_be_read() {
     let other = Connection::open(folder.file()).unwrap();
     // Only the second row of the token can be read.
     other.execute_batch("UPDATE gae_tasks_lease SET id = id + 1").unwrap();
-    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, tasks \
-                  FROM gae_tasks_lease";
+    let spoilt = "INSERT INTO gae_tasks_lease SELECT id - 1, expires, duration, 'x', alone, \
+                  cancelled, tasks, queue, paid FROM gae_tasks_lease";
     other.execute_batch(spoilt).unwrap();
     let extend = Extend::new(Now::At(at(110)), vec![leased[1].lease], Duration::from_secs(30));
     assert_eq!(wait(sqlite.extend(extend)).unwrap(), [true]);

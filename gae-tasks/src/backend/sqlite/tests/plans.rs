@@ -7,7 +7,8 @@ use super::super::connection::{Durability, create};
 use super::super::database::Database;
 use super::super::error::Fault;
 use super::super::{
-    admin, held, merge, ready, row, sample, settle, stats, stray, sweep, task_rows, waiting,
+    admin, held, limits, merge, ready, row, sample, schedules, settle, stats, stray, sweep,
+    task_rows, tick, waiting,
 };
 use super::{Folder, enqueue, lease as lease_some, task, wait};
 
@@ -58,10 +59,18 @@ fn check(connection: &Connection, state: &str) {
             "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND \
              due=? AND task=?)",
         ),
+        (
+            waiting::HOLDS,
+            "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND \
+             due=? AND task=?)",
+        ),
         (settle::REMOVE, "SEARCH gae_tasks_task USING PRIMARY KEY (id=?)"),
         (held::ROW, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid=?)"),
         (held::OF_TOKEN, "SEARCH gae_tasks_lease USING INTEGER PRIMARY KEY (rowid>?"),
         (held::ALL, "SCAN gae_tasks_lease"),
+        (limits::BUCKET, "SEARCH gae_tasks_bucket USING INTEGER PRIMARY KEY (rowid=?)"),
+        (limits::LIVE, "SEARCH gae_tasks_lease USING INDEX gae_tasks_limited (queue=?)"),
+        (held::CANCELLED, "SCAN gae_tasks_lease"),
         (stray::LOOK, "SEARCH t USING PRIMARY KEY (id>? AND id<?)"),
         (admin::IS_OF_QUEUE, "SEARCH t USING PRIMARY KEY (id=?)"),
         (
@@ -77,6 +86,16 @@ fn check(connection: &Connection, state: &str) {
         (stats::WAITING, "SCAN gae_tasks_waiting"),
         (sample::WAITING, "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=?)"),
         (sample::DEAD, "SEARCH gae_tasks_task USING INDEX gae_tasks_dead (lane=? AND died>?)"),
+        (schedules::DUE, "SEARCH gae_tasks_schedule USING INDEX gae_tasks_schedule_next ("),
+        (schedules::NEXT, "SEARCH gae_tasks_schedule USING INDEX gae_tasks_schedule_next (next>?)"),
+        (schedules::ONE, "SEARCH gae_tasks_schedule USING PRIMARY KEY (program=? AND name=?)"),
+        (schedules::OF_PROGRAM, "SEARCH gae_tasks_schedule USING PRIMARY KEY (program=?)"),
+        (
+            schedules::OLDER,
+            "SEARCH gae_tasks_schedule USING INDEX gae_tasks_schedule_declared (program=? AND \
+             revision<?)",
+        ),
+        (tick::MOVE, "SEARCH gae_tasks_schedule USING PRIMARY KEY (program=? AND name=?)"),
     ];
     let strays = plan(connection, stray::LOOK);
     let point =

@@ -7,8 +7,8 @@
 //! and not synced may be old, new, zero or garbage, the file may be as short as before, and the
 //! shared memory file may be gone or full of garbage. When such files are opened, they must have
 //! the exact state after one of the steps since the last sync; every acknowledged task must be
-//! stored, and no task that was deleted by hand; the tables must agree with each other; and a
-//! worker must be able to drain the queue.
+//! stored, and no task that was deleted by hand; no task that was cancelled may be attempted again;
+//! the tables must agree with each other; and a worker must be able to drain the queue.
 //!
 //! # Why the model is sound
 //! The test does not watch the calls of `fsync` (that would take a VFS of SQLite, in unsafe code).
@@ -45,8 +45,8 @@ use super::super::database::Database;
 use super::super::error::Fault;
 use super::{Folder, at, task, wait};
 use crate::backend::{
-    Backend, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, TaskFilter, TaskRequest,
-    TaskState, Verdict,
+    Backend, Cancelled, Enqueue, LeaseRef, List, NewTask, Pull, Settle, Settlement, TaskFilter,
+    TaskRequest, TaskState, Verdict,
 };
 use crate::queue::{QueueConfig, QueueName};
 use crate::task::{TaskId, TaskName};
@@ -127,7 +127,7 @@ impl Life {
     /// Performs a random action; returns whether it was at most one commit.
     fn step(&mut self, disk: &Disk) -> bool {
         self.seconds += self.dice.roll(4) as i64;
-        match self.dice.roll(20) {
+        match self.dice.roll(22) {
             0..=4 => self.enqueue(),
             5 => {
                 self.enqueue_by_many();
@@ -138,6 +138,7 @@ impl Life {
             15 => self.sweep(),
             16 => self.replay(),
             17 | 18 => self.delete(),
+            19 | 20 => self.cancel(),
             _ => disk.copy_log(),
         }
         true
@@ -226,12 +227,31 @@ impl Life {
         let dead = List::new(TaskFilter::new().state(TaskState::Dead), 1);
         if let Some(record) = wait(self.sqlite.list(dead)).unwrap().pop() {
             wait(self.sqlite.replay(self.touch(record.spec.id))).unwrap();
+            self.promises.cancelled.remove(&record.spec.id);
+        }
+    }
+
+    /// Returns any stored task.
+    fn any(&mut self) -> Option<TaskId> {
+        let place = self.dice.roll(self.promises.stored.len());
+        self.promises.stored.iter().copied().nth(place)
+    }
+
+    /// Cancels a task, whether it waits or is leased.
+    fn cancel(&mut self) {
+        let Some(id) = self.any() else { return };
+        match wait(self.sqlite.cancel(self.touch(id))).unwrap() {
+            Cancelled::Removed => {
+                self.promises.stored.remove(&id);
+                self.promises.deleted.insert(id);
+            }
+            Cancelled::Requested => _ = self.promises.cancelled.insert(id),
+            Cancelled::Gone => {}
         }
     }
 
     fn delete(&mut self) {
-        let place = self.dice.roll(self.promises.stored.len());
-        let Some(id) = self.promises.stored.iter().copied().nth(place) else { return };
+        let Some(id) = self.any() else { return };
         assert!(wait(self.sqlite.delete(self.touch(id))).unwrap(), "{id} was stored");
         self.promises.stored.remove(&id);
         self.promises.deleted.insert(id);

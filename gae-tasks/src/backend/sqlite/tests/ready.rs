@@ -178,7 +178,7 @@ fn what_a_lease_has_left_is_what_a_worker_knows() {
     store(task(b"a"));
     assert_eq!(side.look(0), Found::Sooner);
     lease(&other, at(0), 1);
-    side.news.note(&side.queues, None);
+    side.news.note(&side.queues, None, true);
     store(NewTask { schedule: Schedule::At(at(50)), ..task(b"b") });
     assert_eq!(side.look(0), Found::Sooner, "later than the task that is leased by now");
 }

@@ -174,7 +174,11 @@ fn the_first_refused_task_is_due_at_once_for_others_and_later_for_who_refused() 
             [(OLD, at(160), Some(at(160))), (NEW, Timestamp::from_micros(i64::MIN), None)]
         {
             let runnable = runnable(&mut catalogue, &connection, &queues, &routes(reader));
-            assert_eq!(ready::first(&connection, &runnable).unwrap(), Some(first), "{reader}");
+            assert_eq!(
+                ready::first(&connection, &runnable, &|_, due| Some(due)).unwrap(),
+                Some(first),
+                "{reader}"
+            );
             assert_eq!(ready::later(&connection, &runnable, at(101)).unwrap(), later, "{reader}");
         }
     }

@@ -206,8 +206,8 @@ fn rows_of_no_task_stop_no_task() {
                    FROM gae_tasks_waiting;
                    INSERT INTO gae_tasks_waiting SELECT DISTINCT lane, 0, 0, 0, zeroblob(16), \
                    NULL FROM gae_tasks_waiting;
-                   INSERT INTO gae_tasks_lease VALUES (1, 0, 0, 0, 1, x'00'), (2, 0, 0, 0, 1, \
-                   'text');
+                   INSERT INTO gae_tasks_lease VALUES (1, 0, 0, 0, 1, 0, x'00', NULL, 0), (2, 0, \
+                   0, 0, 1, 0, 'text', NULL, 0);
                    INSERT INTO gae_tasks_name VALUES ('default', 'n', 'text', NULL);
                    INSERT INTO gae_tasks_task (id, lane, created, schedule_time, died, payload)
                        VALUES (x'00', 1, 0, 0, -1000000000000000, x'00')";

@@ -2,6 +2,7 @@
 
 mod administration;
 mod answers;
+mod cancel;
 mod deploys;
 mod dispatch;
 mod enqueue;

@@ -6,8 +6,8 @@ use gae_tasks::backend::cloud_tasks::CloudTasks;
 use gae_tasks::backend::{Backend, Bury, NewTask};
 use gae_tasks::testing::ManualClock;
 use gae_tasks::{
-    Client, ClientBuilder, Error, Kind, Now, QueueName, Registry, Shape, TaskId, TaskSpec,
-    TaskState,
+    Cancelled, Client, ClientBuilder, Error, Kind, Now, QueueName, Registry, Shape, TaskId,
+    TaskSpec, TaskState,
 };
 use gae_tasks_tests_push::server::{Fault, Server};
 
@@ -112,6 +112,7 @@ async fn a_letter_is_not_run_by_hand_and_is_deleted_by_its_id() {
     assert_eq!(shop.statuses(1).await, [200]);
     let refused = shop.tasks.run_now(id).await.unwrap_err();
     assert!(refused.to_string().contains("is a dead letter"), "{refused}");
+    assert_eq!(shop.tasks.cancel(id).await.unwrap(), Cancelled::Gone);
     let held = shop.tasks.delete_queue("emails").await.unwrap_err();
     assert!(matches!(held, Error::QueueInUse { tasks: 0, dead_letters: 1, .. }), "{held}");
     assert!(shop.tasks.delete(id).await.unwrap());

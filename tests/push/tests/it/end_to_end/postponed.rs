@@ -170,6 +170,22 @@ async fn where_the_answer_about_a_copy_is_lost_both_are_there_and_both_are_delet
 }
 
 #[tokio::test]
+async fn a_copy_and_what_it_is_a_copy_of_are_cancelled_together() {
+    let backend = |backend: gae_tasks::backend::cloud_tasks::CloudTasksBuilder| {
+        backend.service_account(ACCOUNT).audience(AUDIENCE).time_limit(Duration::from_secs(1))
+    };
+    let shop = Shop::open(ShopSettings { backend, ..ShopSettings::http() }).await;
+    shop.tasks.pause("emails").await.unwrap();
+    let id = later::defer(HOUR.as_secs(), NEVER, "x").on(&shop.tasks).await.unwrap().id;
+    shop.queue.fault_always("CreateTask", Fault::LoseAnswer);
+    shop.tasks.run_now(id).await.unwrap();
+    assert_eq!(shop.statuses(1).await, [500]);
+    assert_eq!(shop.waiting(), 2);
+    assert_eq!(shop.tasks.cancel(id).await.unwrap(), gae_tasks::Cancelled::Removed);
+    assert_eq!(shop.waiting(), 0);
+}
+
+#[tokio::test]
 async fn a_named_task_is_not_copied_and_gets_the_pause_of_its_queue() {
     let shop = Shop::open(ShopSettings::http()).await;
     later::defer(HOUR.as_secs(), 2, "x").named("once").on(&shop.tasks).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gae_tasks::testing::{Fault as StorageFault, ManualClock, Operation};
-use gae_tasks::{RetryConfig, TaskFilter, TaskState};
+use gae_tasks::{Cancelled, RetryConfig, TaskFilter, TaskState};
 use gae_tasks_tests_push::server::Fault;
 
 use super::stage::{PLACE, Running, Stage, mail, patient, report};
@@ -20,6 +20,21 @@ async fn an_outage_of_google_is_waited_for_and_is_no_attempt() {
     stage.all_relayed().await;
     assert_eq!(stage.created().len(), 1);
     relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_cancelled_during_an_outage_is_not_created() {
+    let quick = Duration::from_millis(100);
+    let stage = Stage::open_with_faults(quick, Fault::Refuse(400), 1_000).await;
+    let id = mail::defer("hello").on(&stage.tasks).await.unwrap().id;
+    let relay = Running::start(stage.relay());
+    stage.until(async || stage.server.calls("CreateTask") >= 1).await;
+    assert_eq!(stage.tasks.cancel(id).await.unwrap(), Cancelled::Requested);
+    stage.all_relayed().await;
+    relay.stop().await;
+    let record = stage.tasks.get(id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.attempts), (TaskState::Dead, 0));
+    assert!(stage.created().is_empty());
 }
 
 #[tokio::test]

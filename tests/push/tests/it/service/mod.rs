@@ -11,3 +11,4 @@ mod mounts;
 mod rolling;
 pub(crate) mod stage;
 pub(crate) mod status;
+mod ticks;

@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 use super::super::{Folder, at, finish, lease, sweep, wait};
 use super::disk::{Image, beside};
 use crate::backend::sqlite::Sqlite;
-use crate::backend::{Backend, List, TaskFilter, TaskState};
+use crate::backend::{Backend, List, Pull, TaskFilter, TaskState};
 use crate::task::TaskId;
 
 /// The promises made to callers.
@@ -21,6 +21,8 @@ pub(super) struct Promises {
     pub(super) stored: BTreeSet<TaskId>,
     /// Tasks that were deleted by hand.
     pub(super) deleted: BTreeSet<TaskId>,
+    /// Leased tasks whose cancellation was requested, and that were not replayed since.
+    pub(super) cancelled: BTreeSet<TaskId>,
 }
 
 impl Promises {
@@ -29,6 +31,7 @@ impl Promises {
         Self {
             stored: self.stored.intersection(&later.stored).copied().collect(),
             deleted: self.deleted.clone(),
+            cancelled: self.cancelled.intersection(&later.cancelled).copied().collect(),
         }
     }
 }
@@ -110,6 +113,13 @@ fn kept(sqlite: &Sqlite, promises: &Promises, place: &str) {
     assert!(lost.is_empty(), "{place}: {lost:?} were acknowledged and are lost");
     let back: Vec<_> = promises.deleted.iter().filter(|id| found.contains_key(id)).collect();
     assert!(back.is_empty(), "{place}: {back:?} were deleted and are back");
+    let leases = wait(sqlite.cancelled()).unwrap();
+    let requested: BTreeSet<_> = leases.into_iter().map(|lease| lease.id).collect();
+    let is_forgotten = |id: &TaskId| {
+        !requested.contains(id) && found.get(id).is_some_and(|state| *state != TaskState::Dead)
+    };
+    let again: Vec<_> = promises.cancelled.iter().filter(|id| is_forgotten(id)).collect();
+    assert!(again.is_empty(), "{place}: {again:?} were cancelled and are attempted again");
 }
 
 /// Asserts that a worker gets every task done except tasks that become dead letters because their
