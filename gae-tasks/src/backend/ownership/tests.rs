@@ -217,8 +217,8 @@ proptest! {
             let declared = names[first..].iter().map(|name| (*name, cron.as_str()));
             let declared: Vec<_> = declared.collect();
             let stopped = world.declare(now, revision, &declared).stopped;
-            for place in first..4 {
-                newest[place] = newest[place].max(Some(revision));
+            for newest in &mut newest[first..] {
+                *newest = (*newest).max(Some(revision));
             }
             for name in stopped {
                 let place: usize = name.parse().unwrap();
