@@ -22,8 +22,8 @@
 //!
 //! # Rate and burst
 //!
-//! `max_dispatches_per_second` is the rate of a token bucket, and `max_burst_size` is its size. Each
-//! dispatch takes a token. So in any stretch of time there are at most *rate × time + burst*
+//! `max_dispatches_per_second` is the rate of a token bucket, and `max_burst_size` is its size.
+//! Each dispatch takes a token. So in any stretch of time there are at most *rate × time + burst*
 //! dispatches, and after a quiet time as many as the burst may start at once. Without a burst, the
 //! bucket holds the tokens of one second, at least one.
 //!

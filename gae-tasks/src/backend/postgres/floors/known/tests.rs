@@ -1,3 +1,5 @@
+//! No scan from floors misses a row, if late rows are told.
+
 use proptest::prelude::*;
 
 use super::*;
