@@ -249,14 +249,16 @@ impl Poller<'_> {
     /// What to lease now, if anything.
     fn wanted(&mut self) -> Option<Wanted> {
         let crew = self.crew;
-        let reserved = if self.held_back { crew.waiting.reserve() } else { 0 };
+        let (ahead, free) = (self.ahead(), crew.waiting.free());
+        // Queues with limits have their turns in a lease that is for free runners only.
+        let is_ahead = !(1..=free).contains(&ahead.total);
+        let reserved = if self.held_back && is_ahead { crew.waiting.reserve() } else { 0 };
         if reserved > 0 {
             let ahead = Ahead { starting: reserved, total: reserved };
             return Some(Wanted { ahead, free: reserved, is_reserved: true });
         }
-        let free = crew.waiting.free();
         let is_time = self.look == NextLook::Now || self.held_back && free > 0;
-        let wanted = Wanted { ahead: self.ahead(), free, is_reserved: false };
+        let wanted = Wanted { ahead, free, is_reserved: false };
         (wanted.ahead.total > 0 && is_time).then_some(wanted)
     }
 
