@@ -167,9 +167,11 @@ impl Backend for Memory {
 
     fn cancel(&self, request: TaskRequest) -> BackendFuture<'_, Cancelled> {
         let now = moment(request.now);
-        let answer = self.answer(|store| store.cancel(request.id, now));
-        self.cancels.send_modify(|count| *count += 1);
-        answer
+        let cancelled = self.change(|store| store.cancel(request.id, now));
+        if cancelled == Cancelled::Requested {
+            self.cancels.send_modify(|count| *count += 1);
+        }
+        Box::pin(std::future::ready(Ok(cancelled)))
     }
 
     fn replay(&self, request: TaskRequest) -> BackendFuture<'_, ()> {

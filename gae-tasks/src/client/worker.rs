@@ -111,8 +111,8 @@ impl Worker {
     /// their tasks wait.
     ///
     /// A queue that no registered task names is refused when the worker starts, as it may be
-    /// misspelt; so is one that is also in [`.queues([..])`](Self::queues), and a worker that is
-    /// left without queues.
+    /// misspelt, unless the worker has [`.queues([..])`](Self::queues). A queue that is there too
+    /// is refused, and so is a worker that is left without queues.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -25,8 +25,8 @@ impl Dispatcher {
         let (client, attempt) = (Arc::clone(&self.client), context.clone());
         let mut thread = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            // The attempt was cancelled before a thread was free: whoever cancelled it has the task
-            // retried.
+            // The attempt was cancelled before a thread was free. It counts as none: the task is
+            // retried, or ends if the task itself was cancelled.
             if attempt.is_cancelled() {
                 unwind::discard(handler);
                 return Outcome::Released;

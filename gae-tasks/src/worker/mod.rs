@@ -22,6 +22,7 @@ mod suspects;
 mod sweep;
 #[cfg(feature = "cron")]
 mod tick;
+mod turns;
 mod waiting;
 mod watch;
 

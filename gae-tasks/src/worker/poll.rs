@@ -13,6 +13,7 @@ use super::drain::Shutdown;
 use super::run;
 use super::settle::Settler;
 use super::suspects::Claim;
+use super::turns::LastTurns;
 use crate::backend::{Lease, Leased, LeasedTask, Settlement, Standing, Verdict};
 use crate::log;
 use crate::queue::QueueName;
@@ -37,8 +38,7 @@ pub(super) async fn until_shutdown(
         look: NextLook::Now,
         withheld: false,
         full: Vec::new(),
-        last_turn: None,
-        last_limited: None,
+        last_turns: LastTurns::default(),
         held_back: false,
         urgent: false,
         isolating: false,
@@ -79,10 +79,7 @@ struct Poller<'a> {
     withheld: bool,
     /// Queues of which the last lease may have left tasks behind, because of their bounds.
     full: Vec<QueueName>,
-    /// The queue that had the last turn in a lease.
-    last_turn: Option<QueueName>,
-    /// The queue with limits that had the last turn.
-    last_limited: Option<QueueName>,
+    last_turns: LastTurns,
     /// Whether the last lease left tasks of queues with limits only because no more runners were
     /// free.
     held_back: bool,
@@ -131,6 +128,7 @@ impl Poller<'_> {
         match answer {
             Ok(leased) => {
                 self.failures = 0;
+                self.last_turns.note(&leased.tasks, is_reserved);
                 if is_reserved {
                     self.note_reserved(bounds, &leased);
                 } else {
@@ -157,8 +155,8 @@ impl Poller<'_> {
         (room.startable, room.is_reserved) = (wanted.free.min(ahead.total), is_reserved);
         let (queues, routes) = (Arc::clone(&crew.queues), crew.routes());
         let mut request = Lease::new(crew.clock.now(), queues, routes, room, crew.lease);
-        let last_turn = if is_reserved { &self.last_limited } else { &self.last_turn };
-        (request.last_turn, request.bounds) = (last_turn.clone(), crew.waiting.bounds());
+        let last_turn = self.last_turns.of(is_reserved);
+        (request.last_turn, request.bounds) = (last_turn, crew.waiting.bounds());
         request.ahead = crew.ahead;
         request
     }
@@ -182,9 +180,6 @@ impl Poller<'_> {
         let suspects = leased.tasks.iter().filter(|task| task.standing.is_suspect()).count();
         self.urgent = leased.tasks.iter().any(watched);
         self.isolating = leased.isolated;
-        if let Some(last) = leased.tasks.iter().rfind(|task| task.standing == Standing::Clear) {
-            self.last_turn = Some(last.spec.queue.clone());
-        }
         self.withheld =
             withholds(ahead.starting, suspects, claim.room, claim.in_company, self.urgent);
         if leased.tasks.len() >= ahead.total {
@@ -200,9 +195,6 @@ impl Poller<'_> {
 
     fn hand_over(&mut self, leased: Leased, asked: Duration) {
         let crew = self.crew;
-        if let Some(last) = leased.tasks.iter().rfind(|task| task.at_once) {
-            self.last_limited = Some(last.spec.queue.clone());
-        }
         crew.held.add(&leased.tasks, asked);
         let wanted =
             crew.concurrency.min(crew.waiting.running() + crew.waiting.len() + leased.tasks.len());
@@ -249,14 +241,16 @@ impl Poller<'_> {
     /// What to lease now, if anything.
     fn wanted(&mut self) -> Option<Wanted> {
         let crew = self.crew;
-        let reserved = if self.held_back { crew.waiting.reserve() } else { 0 };
+        let (ahead, free) = (self.ahead(), crew.waiting.free());
+        // Queues with limits have their turns in a lease that is for free runners only.
+        let is_ahead = !(1..=free).contains(&ahead.total);
+        let reserved = if self.held_back && is_ahead { crew.waiting.reserve() } else { 0 };
         if reserved > 0 {
             let ahead = Ahead { starting: reserved, total: reserved };
             return Some(Wanted { ahead, free: reserved, is_reserved: true });
         }
-        let free = crew.waiting.free();
         let is_time = self.look == NextLook::Now || self.held_back && free > 0;
-        let wanted = Wanted { ahead: self.ahead(), free, is_reserved: false };
+        let wanted = Wanted { ahead, free, is_reserved: false };
         (wanted.ahead.total > 0 && is_time).then_some(wanted)
     }
 

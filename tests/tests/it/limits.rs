@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use gae_tasks::backend::memory::Memory;
 use gae_tasks::backend::sqlite::Sqlite;
+use gae_tasks::testing::ManualClock;
 use gae_tasks::{Client, Error, QueueConfig, Worker, deferred};
 use tempfile::TempDir;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -73,6 +74,13 @@ async fn quick(#[state] stage: &Stage) {
 #[deferred(queue = "limited")]
 async fn slow(#[state] stage: &Stage) {
     stage.begin("slow");
+    stage.gate.acquire().await.unwrap().forget();
+}
+
+/// Waits for the gate, in a queue without limits.
+#[deferred(queue = "heavy")]
+async fn heavy(#[state] stage: &Stage) {
+    stage.begin("heavy");
     stage.gate.acquire().await.unwrap().forget();
 }
 
@@ -188,6 +196,27 @@ async fn queues_with_limits_take_turns_and_leave_turns_to_the_backlog() {
         assert!(before < 900, "{before} of the longest queue began before the last of the others");
         worker.end().await;
     }
+}
+
+/// On a clock that stands still nothing is leased ahead, as nothing has ended in any time.
+#[tokio::test]
+async fn where_nothing_is_leased_ahead_a_queue_with_limits_has_one_turn_in_a_round() {
+    let stage = Stage::new();
+    let builder = Client::builder().registry(crate::tasks_of(module_path!()));
+    let builder = builder.state(stage.clone()).clock(ManualClock::new());
+    let tasks = builder.build(Memory::new()).unwrap();
+    tasks.put_queue("limited", UNREACHED).await.unwrap();
+    tasks.defer_many((0..4).map(|_| slow::defer())).await.unwrap();
+    tasks.defer_many((0..4).map(|_| heavy::defer())).await.unwrap();
+    let worker = Running::start(tasks.worker().concurrency(1));
+    for turn in 1..=4 {
+        for name in ["slow", "heavy"] {
+            stage.until(name, turn).await;
+            assert_eq!((stage.count("slow"), stage.begun().last()), (turn, Some(&name)));
+            stage.gate.add_permits(1);
+        }
+    }
+    worker.end().await;
 }
 
 #[tokio::test]

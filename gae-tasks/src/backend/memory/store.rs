@@ -48,6 +48,8 @@ pub(super) struct Store {
     limited: HashMap<QueueName, Limited>,
     /// Whether a queue with limits may give a task that it could not give before.
     pub(super) has_opened: bool,
+    /// The leased tasks whose cancellation was requested: workers ask for them again and again.
+    cancelled: BTreeSet<TaskId>,
 }
 
 /// A task with its lease.
@@ -194,6 +196,7 @@ impl Store {
         self.unwait(id);
         let stored = self.tasks.remove(&id)?;
         if let Some(held) = &stored.lease {
+            self.cancelled.remove(&id);
             self.count_out(&stored.task.spec.queue, held);
         }
         if let Some(name) = &stored.task.spec.name {
@@ -213,6 +216,7 @@ impl Store {
             (TaskState::Dead, _) => Cancelled::Gone,
             (_, Some(held)) => {
                 held.cancelled = true;
+                self.cancelled.insert(id);
                 Cancelled::Requested
             }
             (_, None) => {
@@ -224,11 +228,11 @@ impl Store {
 
     /// Returns the leases of tasks whose cancellation was requested.
     pub(super) fn cancelled(&self) -> Vec<LeaseRef> {
-        let lease = |stored: &Stored| {
-            let held = stored.lease.as_ref().filter(|held| held.cancelled)?;
-            Some(LeaseRef::new(stored.task.spec.id, held.token))
+        let lease = |id: &TaskId| {
+            let held = self.tasks.get(id)?.lease.as_ref()?;
+            Some(LeaseRef::new(*id, held.token))
         };
-        self.tasks.values().filter_map(lease).collect()
+        self.cancelled.iter().filter_map(lease).collect()
     }
 
     pub(super) fn purge(&mut self, queue: &QueueName, now: Timestamp) -> Purged {

@@ -73,6 +73,8 @@ pub(super) async fn cancelled(shared: Arc<Shared>) -> Result<Vec<LeaseRef>, Faul
     const CANCELLED: &str = "SELECT task, token FROM gae_tasks.lease WHERE cancelled";
     let mut connection = shared.database.connection().await?;
     let rows = shared.database.query(CANCELLED).fetch_all(&mut *connection).await?;
+    // Workers ask twice a second: the connection is given back whole.
+    connection.commit().await?;
     let lease = |row: &sqlx::postgres::PgRow| {
         Ok(LeaseRef::new(id(row.try_get(0)?), LeaseToken::from_bits(row.try_get(1)?)))
     };

@@ -116,7 +116,7 @@ impl Sweep {
         now: Timestamp,
         swept: &mut Swept,
     ) -> Result<(), Fault> {
-        let Database { connection, catalogue, grouping, .. } = database;
+        let Database { connection, catalogue, grouping, has_opened, .. } = database;
         let mut held = Held::new(connection);
         for lost in &self.lost {
             if self.room(swept) > 0 && lost::is_unchanged(&mut held, lost)? {
@@ -126,7 +126,8 @@ impl Sweep {
                 );
             }
         }
-        held.write()?;
+        // Nothing may be recovered and a place be free: the task of the lease was over.
+        *has_opened |= held.write()?;
         Ok(())
     }
 
@@ -187,7 +188,7 @@ impl Sweep {
         now: Timestamp,
         swept: &mut Swept,
     ) -> Result<(), Fault> {
-        let Database { connection, catalogue, session, grouping, .. } = database;
+        let Database { connection, catalogue, session, grouping, has_opened, .. } = database;
         let others = session.others(connection)?;
         let leases = if others.is_empty() { Vec::new() } else { held::leases(connection)? };
         for id in others {
@@ -206,7 +207,7 @@ impl Sweep {
                         );
                         left -= usize::from(held.find(lease)?.is_none());
                     }
-                    held.write()?;
+                    *has_opened |= held.write()?;
                 }
             }
             if left == 0 {

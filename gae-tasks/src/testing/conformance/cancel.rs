@@ -238,8 +238,11 @@ pub(super) async fn a_task_of_a_paused_queue_can_be_cancelled(on: Stage) {
 }
 
 pub(super) async fn a_cancellation_of_a_leased_task_is_told(on: Stage) {
+    let waits = on.store(at(0), on.task()).await;
     let mut told = on.backend.cancels();
     told.mark_unchanged();
+    assert_eq!(on.cancel(at(1), waits).await, Cancelled::Removed);
+    assert!(!told.has_changed().expect("the backend is there"), "no worker has the task");
     cancel_leased(&on).await;
     assert!(told.has_changed().expect("the backend is there"));
 }

@@ -66,6 +66,7 @@ impl Store {
         }
         let Some(stored) = self.tasks.get_mut(&id) else { return Settled::LeaseLost };
         let counted = stored.lease.take().filter(|held| held.is_counted);
+        self.cancelled.remove(&id);
         let counted = counted.map(|held| (stored.task.spec.queue.clone(), held));
         if let Change::To { facts, error } = change {
             stored.facts = facts;

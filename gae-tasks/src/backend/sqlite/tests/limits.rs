@@ -9,8 +9,8 @@ use rusqlite::Connection;
 use super::super::catalogue::Catalogue;
 use super::super::connection::create;
 use super::super::news::{Found, News};
-use super::{Folder, Sqlite, at, enqueue, lease, settle_all, task, wait};
-use crate::backend::{Backend, Lease, NewTask, Pull, Room, Routes, TaskRequest, Verdict};
+use super::{Folder, Sqlite, at, enqueue, lease, settle_all, spoil, task, wait};
+use crate::backend::{Backend, Lease, NewTask, Pull, Room, Routes, Sweep, TaskRequest, Verdict};
 use crate::queue::{QueueConfig, QueueName};
 use crate::time::Now;
 
@@ -194,4 +194,22 @@ fn a_worker_that_waits_for_a_place_is_woken_by_another_process() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let woken = async { tokio::time::timeout(Duration::from_secs(20), wakeups.changed()).await };
     runtime.block_on(woken).expect("the worker is woken").unwrap();
+}
+
+#[test]
+fn the_place_of_a_lost_task_that_was_over_wakes() {
+    let folder = Folder::new();
+    let sqlite = folder.open();
+    configure(&sqlite, PLACES);
+    enqueue(&sqlite, (0..3).map(|_| task(b"x")).collect()).unwrap();
+    let leased = lease(&sqlite, at(100), 10).tasks;
+    // As a transaction of the application leaves the task that it completes.
+    spoil(&folder, "DELETE FROM gae_tasks_task WHERE id = ?1", leased[0].lease.id);
+    let sweep = |lost| wait(sqlite.sweep(Sweep::new(Now::At(at(131)), lost, 100))).unwrap();
+    let held = sweep(Vec::new()).held;
+    let lost = held.into_iter().filter(|held| held.lease == leased[0].lease).collect();
+    let mut wakeups = sqlite.wakeups();
+    wakeups.mark_unchanged();
+    assert_eq!((sweep(lost).recovered, wakeups.has_changed().unwrap()), (0, true));
+    assert_eq!(lease(&sqlite, at(131), 10).tasks.len(), 1);
 }
