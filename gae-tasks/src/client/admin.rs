@@ -107,8 +107,9 @@ impl Client {
     /// # Errors
     /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a
     /// setting is not valid (zero attempts, a `min_backoff` above the `max_backoff`) or the backend
-    /// does not have such a limit; [`Error::NewerQueue`] if a newer version of this crate configured
-    /// the queue; [`Error::Unsupported`] if the backend does not support a field that is set.
+    /// does not have such a limit; [`Error::NewerQueue`] if a newer version of this crate
+    /// configured the queue; [`Error::Unsupported`] if the backend does not support a field that is
+    /// set.
     pub async fn put_queue(
         &self,
         queue: impl Into<String>,

@@ -156,10 +156,10 @@
 //! A queue with [limits](super::limits) has a row in the table `bucket`. A lease that takes its
 //! tasks holds the row's lock until it commits, so rate and concurrency are exact however many
 //! machines there are, and time is that of the server. A worker that finds the row locked serves
-//! other queues and comes back after some milliseconds. One such queue therefore gives a few hundred
-//! leases a second, each with as many tasks as runners are free: a queue that needs no limit should
-//! have none. If the end of a task frees a place for which others wait, all processes are
-//! notified.
+//! other queues and comes back after some milliseconds. One such queue therefore gives a few
+//! hundred leases a second, each with as many tasks as runners are free: a queue that needs no
+//! limit should have none. If the end of a task frees a place for which others wait, all processes
+//! are notified.
 //!
 //! **Do not lock or change these rows**: while your transaction holds one, nothing of its queue
 //! starts. A row that is gone is made again, with an empty bucket. After a failover that has lost

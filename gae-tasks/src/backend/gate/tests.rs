@@ -129,8 +129,8 @@ proptest! {
         steps in prop::collection::vec((0..=2_000_000_u64, 0..=400_usize, 0..=400_usize), 1..60),
     ) {
         let limits = limits(Some(rate), Some(burst), places);
-        let mut rule =
-            Reference { rate, size: burst, places, parts: u128::from(burst) * TOKEN, at: 0, live: 0 };
+        let parts = u128::from(burst) * TOKEN;
+        let mut rule = Reference { rate, size: burst, places, parts, at: 0, live: 0 };
         let (mut now, mut stored) = (0, None);
         for (pause, ended, wanted) in steps {
             now += pause;

@@ -189,8 +189,8 @@ fn room_beside(stored: &Stored, haul: &Haul) -> usize {
     if stored.facts.forced { haul.room_of_forced(queue) } else { haul.room_of(queue) }
 }
 
-/// Returns the lanes of a queue that may give tasks, and how many tasks: all lanes, or if the limits
-/// of the queue forbid that, those whose tasks were made due by hand.
+/// Returns the lanes of a queue that may give tasks, and how many tasks: all lanes, or if the
+/// limits of the queue forbid that, those whose tasks were made due by hand.
 fn given<'a>(source: &'a Source, haul: &Haul) -> (Cow<'a, Source>, usize) {
     match haul.room_of(&source.queue) {
         0 => (Cow::Owned(source.forced()), haul.room_of_forced(&source.queue)),

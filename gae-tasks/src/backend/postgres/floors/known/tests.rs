@@ -1,3 +1,5 @@
+//! Tests of floors, with lanes and scans at any times.
+
 use proptest::prelude::*;
 
 use super::*;
