@@ -68,9 +68,9 @@ impl Client {
         self.backend().delete(self.touch(id)).await
     }
 
-    /// Makes a waiting task due at once: it runs even while its queue is [paused](Self::pause), and
-    /// before the other tasks of its queue. If that attempt fails, the task is retried like any
-    /// other.
+    /// Makes a waiting task due at once: it runs even while its queue is [paused](Self::pause),
+    /// beyond the [limits](crate::guide::limits) of the queue, and before its other tasks. If that
+    /// attempt fails, the task is retried like any other.
     ///
     /// A [bound](crate::Worker::queue_concurrency) of a worker holds for it too.
     ///

@@ -104,7 +104,8 @@ impl Client {
             }
             ScheduleChanged::Declared => {
                 let problem = "is not removed: a worker that declares it was seen lately and would \
-                               declare it again; pause it, or remove its `cron` from the attribute";
+                               declare it again; pause it, or remove it from the attribute or the \
+                               `cron.yaml` of the program";
                 Err(Error::Schedule { name, problem: problem.to_owned() })
             }
         }
