@@ -185,17 +185,6 @@ impl QueueConfig {
         self.retry.as_ref()
     }
 
-    /// Whether a field is set that only a backend with workers supports; every backend accepts
-    /// keeping no dead letters.
-    #[cfg(feature = "cloud-tasks")]
-    pub(crate) fn is_for_workers(&self) -> bool {
-        let keeps = self.retention.dead_letters.is_some_and(|retention| !retention.is_zero());
-        keeps
-            || self.retention.tombstones.is_some()
-            || self.max_lost_attempts.is_some()
-            || self.priority_step.is_some()
-    }
-
     /// This configuration with every field that is set in `other`.
     pub(crate) fn merged(mut self, other: Self) -> Self {
         self.retry = other.retry.or(self.retry);
