@@ -35,6 +35,8 @@
 //! - A token that arrives while the bucket is full is lost. Workers take a few milliseconds to come
 //!   back for a token, so a burst of what flows in during 50 ms or more is needed to reach a high
 //!   rate: at 100 a second, a burst of 5.
+//! - A queue that loses its rate and gets one again goes on with its bucket, with the tokens that
+//!   have flowed in since.
 //! - If the clock is set back, the bucket keeps its tokens, and time counts from then on.
 //!
 //! # Concurrency

@@ -159,7 +159,8 @@
 //! other queues and comes back after some milliseconds. One such queue therefore gives a few
 //! hundred leases a second, each with as many tasks as runners are free: a queue that needs no
 //! limit should have none. If the end of a task frees a place for which others wait, all processes
-//! are notified.
+//! are notified. A process that is killed just when it gives back tasks that it has not attempted
+//! may lose their tokens: the queue is a little slower once, never faster.
 //!
 //! **Do not lock or change these rows**: while your transaction holds one, nothing of its queue
 //! starts. A row that is gone is made again, with an empty bucket. After a failover that has lost
@@ -242,7 +243,9 @@
 //! not listen, the next sweep finds the task: within a second, or, where sweeps take longer than 50
 //! milliseconds, within ten times of that, and at most 5 seconds more than one takes. Later tasks
 //! may start before it. The tasks of [dead workers](#when-a-worker-dies) may have to wait for the
-//! end of their leases then, and for some sweeps.
+//! end of their leases then, and for some sweeps. A queue with `max_concurrent_dispatches` becomes
+//! slower with each task that it has started since, because each of its leases reads past all that
+//! have ended.
 //!
 //! So do not let it last for hours. Set `idle_in_transaction_session_timeout` (to a second or more:
 //! a client keeps a transaction that has read nothing open for some milliseconds), run long reports

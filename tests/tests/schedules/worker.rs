@@ -166,7 +166,8 @@ async fn where_there_is_no_schedule_a_worker_looks_after_sweeps_only() {
     world.pass(2 * MINUTE).await;
     let (looks, sweeps) =
         (world.backend.calls(Operation::DueSchedules), world.backend.calls(Operation::Sweep));
-    assert!(looks > 100 && looks <= sweeps + 1, "{looks} looks, {sweeps} sweeps");
+    // Two more: as the worker starts, and as it declares what it has after two minutes.
+    assert!(looks > 100 && looks <= sweeps + 2, "{looks} looks, {sweeps} sweeps");
     worker.stop().await;
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Row;
 use tokio::time::sleep;
@@ -19,6 +19,10 @@ use crate::time::Now;
 
 /// The least time between two looks for tasks that wait for free places.
 const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Looks take at most this part of the time: beside an old snapshot each reads past all that has
+/// gone before the first task that waits.
+const SHARE: u32 = 4;
 
 /// How long a look may take: workers look for tasks at intervals too.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,12 +87,13 @@ async fn tell(shared: Arc<Shared>) {
         if queues.is_empty() {
             return;
         }
+        let begun = Instant::now();
         match within(PATIENCE, waits(&shared, &queues)).await {
             Ok(true) => shared.news.tell(),
             Ok(false) => {}
             Err(fault) => shared.database.heed(&fault),
         }
-        sleep(INTERVAL).await;
+        sleep(INTERVAL.max(begun.elapsed().saturating_mul(SHARE - 1))).await;
     }
 }
 

@@ -54,10 +54,11 @@ async fn lease_once(
     let answer = match take_due(shared, &mut work, request, &mut leasing).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(questions)) => return Ok(Err(questions)),
-        // What was taken is committed, unless it was in a transaction with other statements.
+        // What was taken is committed, unless it was in a transaction with other statements. The
+        // connection may be broken: nobody has it next.
         Err(fault) if !leasing.is_empty() && !is_in_transaction(shared, &leasing) => {
             shared.database.heed(&fault);
-            Answered { next: Some(SOON), ..AT_ONCE }
+            return Ok(Ok(leasing.leased(Some(SOON), false, false)));
         }
         Err(fault) => return Err(fault),
     };

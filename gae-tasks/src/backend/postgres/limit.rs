@@ -7,6 +7,10 @@ use tokio::time::timeout;
 
 use super::error::Fault;
 
+/// The least time that an extension of leases is given, and the time that a look for cancelled
+/// tasks is given, which is soon repeated. No other call has less.
+pub(super) const LEAST: Duration = Duration::from_secs(1);
+
 /// Does `work`, which is dropped once it takes longer than `limit`. A connection that it holds is
 /// checked then, before another call uses it.
 pub(super) async fn within<T, E: Into<Fault>>(

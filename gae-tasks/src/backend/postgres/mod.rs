@@ -74,7 +74,7 @@ use tokio::sync::watch;
 use self::error::{Fault, NAME};
 use self::flush::Brought;
 use self::home::Connections;
-use self::limit::within;
+use self::limit::{LEAST, within};
 use self::patience::again;
 use self::shared::Shared;
 use super::home::{Home, Place};
@@ -101,10 +101,6 @@ const THREADS: usize = 2;
 /// How long a request of a worker may take. It is made again, or what it was about is recovered
 /// once the leases end.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// The least time that an extension of leases is given, and the time that a look for cancelled
-/// tasks is given, which is soon repeated.
-const LEAST: Duration = Duration::from_secs(1);
 
 /// The result for each task of a request.
 type Answers = Vec<Result<Deferred, Error>>;

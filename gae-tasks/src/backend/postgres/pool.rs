@@ -104,7 +104,9 @@ impl Pool {
             }
             connection.close_on_drop();
         };
-        Ok(taken(self.pool.acquire().await?, Instant::now()))
+        // Before it is checked: what becomes suspect meanwhile is checked again.
+        let had = Instant::now();
+        Ok(taken(self.pool.acquire().await?, had))
     }
 
     /// Has the connections that there are checked before they are used again.

@@ -12,7 +12,7 @@ use super::work::Work;
 use super::writers::{Table, wait_for_writers};
 use crate::backend::QueueRecord;
 use crate::error::Error;
-use crate::queue::{QueueConfig, QueueName};
+use crate::queue::{QueueConfig, QueueName, RateLimits};
 use crate::retention::Retention;
 use crate::time::Now;
 use crate::version::{self, Unread};
@@ -39,10 +39,12 @@ async fn change(
     queue: &QueueName,
     change: impl Fn(QueueConfig) -> QueueConfig,
 ) -> Result<Result<(), Error>, Fault> {
-    match configure(shared, queue, true, change).await? {
-        Err(_) => return Ok(Err(Error::NewerQueue { queue: queue.to_string() })),
-        Ok(Limits::New) => count_late(shared, queue).await?,
-        Ok(Limits::AsBefore) => {}
+    let Ok(limits) = configure(shared, queue, true, change).await? else {
+        return Ok(Err(Error::NewerQueue { queue: queue.to_string() }));
+    };
+    // Also if the queue was bounded before: an earlier call may have failed after its commit.
+    if limits.concurrent().is_some() {
+        count_late(shared, queue).await?;
     }
     // The queue may give more now, and tasks of one whose configuration was damaged can run again.
     shared.wake();
@@ -127,20 +129,26 @@ pub(super) async fn make(
     Ok(query.bind(paused).execute(&mut **work).await?.rows_affected() > 0)
 }
 
-/// Whether a change of its configuration has put limits on a queue.
-enum Limits {
-    New,
-    AsBefore,
+/// Puts limits on a queue: if it had none, it gets its bucket; if what runs is bounded from now on,
+/// its leases count.
+async fn limit(
+    shared: &Shared,
+    work: &mut Work,
+    queue: &QueueName,
+    [before, limits]: [RateLimits; 2],
+) -> Result<(), Fault> {
+    let database = &shared.database;
+    if limits.limits() && !before.limits() {
+        buckets::make(database, work, Now::Storage, &[queue], Level::Full).await?;
+    }
+    if limits.concurrent().is_some() && before.concurrent().is_none() {
+        buckets::count_leases(database, work, queue).await?;
+    }
+    Ok(())
 }
 
-/// Puts limits on a queue that had none: it gets its bucket, and its leases count.
-async fn limit(shared: &Shared, work: &mut Work, queue: &QueueName) -> Result<(), Fault> {
-    buckets::make(&shared.database, work, Now::Storage, &[queue], Level::Full).await?;
-    buckets::count_leases(&shared.database, work, queue).await
-}
-
-/// Has the leases count that were being given when a queue got its limits: they could not be seen
-/// yet.
+/// Has the leases count that were being given when a queue got its bound: they could not be seen
+/// yet. Those that a relay has got since count too.
 async fn count_late(shared: &Shared, queue: &QueueName) -> Result<(), Fault> {
     wait_for_writers(shared, Table::Lease).await?;
     let mut work = shared.database.begin().await?;
@@ -148,7 +156,8 @@ async fn count_late(shared: &Shared, queue: &QueueName) -> Result<(), Fault> {
     work.commit().await
 }
 
-/// Changes the configuration of a queue, and makes the queue if it is missing.
+/// Changes the configuration of a queue, and makes the queue if it is missing. Returns the limits
+/// that the queue has now.
 ///
 /// # Errors
 /// Besides faults, the inner error: why the stored configuration cannot be read. A damaged one is
@@ -158,7 +167,7 @@ async fn configure(
     queue: &QueueName,
     mends: bool,
     change: impl Fn(QueueConfig) -> QueueConfig,
-) -> Result<Result<Limits, Unread>, Fault> {
+) -> Result<Result<RateLimits, Unread>, Fault> {
     const CONFIGURE: &str = "UPDATE gae_tasks.queue SET config = $2 WHERE name = $1";
     let mut work = shared.database.begin().await?;
     loop {
@@ -169,9 +178,9 @@ async fn configure(
             Some(Err(Unread::Damaged)) if mends => QueueConfig::new(),
             Some(Err(unread)) => return Ok(Err(unread)),
         };
-        let had_limits = config.limits().limits();
+        let before = config.limits();
         let config = change(config);
-        let is_limited = config.limits().limits() && !had_limits;
+        let limits = config.limits();
         let config = version::encode(&config)
             .ok_or_else(|| Fault::Unreadable("a configuration".to_owned()))?;
         match stored {
@@ -185,10 +194,8 @@ async fn configure(
             None if !make(shared, &mut work, queue, &config, false).await? => continue,
             None => {}
         }
-        if is_limited {
-            limit(shared, &mut work, queue).await?;
-        }
+        limit(shared, &mut work, queue, [before, limits]).await?;
         work.commit().await?;
-        return Ok(Ok(if is_limited { Limits::New } else { Limits::AsBefore }));
+        return Ok(Ok(limits));
     }
 }

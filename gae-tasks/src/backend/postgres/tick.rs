@@ -53,7 +53,7 @@ async fn make(shared: &Shared, now: Now, moves: &[TickMove]) -> Result<Vec<bool>
     let receipt = store(shared, &mut work, now, &tasks).await?;
     commit(database, work, Some(&xid)).await?;
     if let Some(receipt) = receipt {
-        shared.wake();
+        shared.wake_late(receipt.begun.elapsed());
         // The tasks are stored, and a queue without a row has the default configuration.
         let kept = shared.catalogue.keep_queues(database, &tasks, receipt.queue_changes).await;
         if let Err(fault) = kept {

@@ -21,7 +21,10 @@ const BEGINNING: Duration = Duration::from_secs(10);
 
 /// A connection that was at work for longer is checked before another call uses it: it may have
 /// been dropped because it does not answer.
-const LONG: Duration = Duration::from_secs(1);
+///
+/// Shorter than the time that any call has: the driver's pool waits without end for the answer of a
+/// connection that it gets back.
+const LONG: Duration = Duration::from_millis(500);
 
 /// Begins a transaction on a session, whatever isolation is its default.
 const OPEN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -186,7 +189,13 @@ impl DerefMut for Work {
 #[cfg(test)]
 mod tests {
     use super::super::epoch::Epochs;
+    use super::super::limit::LEAST;
     use super::*;
+
+    #[test]
+    fn a_connection_of_a_call_that_has_taken_too_long_is_checked() {
+        assert!(LONG <= LEAST / 2, "such a call may have waited for its connection");
+    }
 
     #[test]
     fn work_stays_on_its_server() {

@@ -217,7 +217,7 @@ fn a_mistake_in_a_setting_has_its_place() {
         ),
         (
             "target:\n- beta",
-            "line 5, column 3: `target` has one value in its line: no list, no further keys",
+            "line 5, column 5: `target` has one value in its line: no list, no further keys",
         ),
         (
             "job_retry_limit: 3",

@@ -140,6 +140,19 @@ pub(super) async fn replaced_limits_count_what_runs_already_and_wake(on: Stage) 
     assert_eq!(given(&on, at(0)).await, 1);
 }
 
+pub(super) async fn a_new_limit_counts_what_a_relay_holds(on: Stage) {
+    stored(&on, QueueConfig::new().with_max_dispatches_per_second(100.0), 20).await;
+    let mut held = 0;
+    for most in [3, 6] {
+        let relay = Lease { room: Room::unwatched(2), ..on.leasing(at(0)) };
+        held += on.lease(relay).await.tasks.len();
+        on.configure("q", places(most)).await;
+        assert_eq!(given(&on, at(0)).await, 1, "beside {held}");
+        assert_eq!(given(&on, at(0)).await, 0);
+        held += 1;
+    }
+}
+
 pub(super) async fn changed_limits_hold_at_the_next_lease(on: Stage) {
     stored(&on, places(1), 20).await;
     assert_eq!(given(&on, at(0)).await, 1);

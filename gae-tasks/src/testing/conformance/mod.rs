@@ -227,6 +227,7 @@ macro_rules! conformance {
                 a_task_that_is_run_by_hand_costs_no_token
                 a_queue_without_tokens_holds_up_no_other
                 who_runs_nothing_has_no_rate
+                a_rate_that_comes_back_goes_on_with_its_bucket
                 a_queue_that_is_deleted_leaves_no_bucket_behind
             ]
             limits [
@@ -237,6 +238,7 @@ macro_rules! conformance {
                 leases_that_are_extended_apart_count_on
                 a_new_limit_counts_what_runs_already
                 replaced_limits_count_what_runs_already_and_wake
+                a_new_limit_counts_what_a_relay_holds
                 changed_limits_hold_at_the_next_lease
                 both_limits_of_a_queue_hold
                 a_task_that_is_run_by_hand_runs_beside_those_that_may

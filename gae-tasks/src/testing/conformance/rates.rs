@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stage::{LEASE, Stage, at, ids, queue, refuse, retry, secs};
-use crate::backend::{DeleteQueue, Lease, NewTask, Room, Settled, Verdict};
+use crate::backend::{DeleteQueue, Lease, NewTask, ReplaceQueue, Room, Settled, Verdict};
 use crate::queue::QueueConfig;
 use crate::task::TaskId;
 use crate::time::{Now, Schedule, Timestamp};
@@ -186,6 +186,21 @@ pub(super) async fn who_runs_nothing_has_no_rate(on: Stage) {
         on.settle(at(0), task.lease, Verdict::Release).await;
     }
     assert_eq!(given(&on, at(0)).await, 1, "the bucket is full, and not fuller");
+}
+
+pub(super) async fn a_rate_that_comes_back_goes_on_with_its_bucket(on: Stage) {
+    let replace = async |config| {
+        let request = ReplaceQueue::new(queue("q"), config);
+        on.backend.replace_queue(request).await.expect("replace_queue answers");
+    };
+    stored(&on, rate(0.001, 2), 9).await;
+    assert_eq!(given(&on, at(0)).await, 2);
+    for without in [QueueConfig::new(), QueueConfig::new().with_max_concurrent_dispatches(9)] {
+        replace(without).await;
+        replace(rate(0.001, 2)).await;
+        assert_eq!(given(&on, at(0)).await, 0, "nobody gets a burst by two changes");
+    }
+    assert_eq!([given(&on, at(999)).await, given(&on, at(1_000)).await], [0, 1]);
 }
 
 pub(super) async fn a_queue_that_is_deleted_leaves_no_bucket_behind(on: Stage) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use gae_tasks::Now;
 use gae_tasks::backend::postgres::Postgres;
-use gae_tasks::backend::{Backend, DeleteQueue, Pull, Verdict};
+use gae_tasks::backend::{Backend, DeleteQueue, Pull, TaskRequest, Verdict};
 use gae_tasks_tests_postgres::{Cluster, Refusal, Skew};
 use tokio::time::{sleep, timeout};
 
@@ -184,4 +184,34 @@ async fn a_queue_has_a_row_while_it_has_limits_and_is_stored() {
         stage.backend.delete_queue(delete).await.expect("the server answers");
         assert_eq!(stage.count("bucket").await, 0);
     }
+}
+
+/// As after a call that failed between its commit and the end of those who were leasing then.
+#[tokio::test]
+async fn a_limit_that_is_put_again_counts_what_was_forgotten() {
+    let stage = limited(places(2)).await;
+    stage.store("q", 1..9).await;
+    assert_eq!(stage.leases(10).await.len(), 2);
+    stage.execute("UPDATE gae_tasks.lease SET queue = NULL").await;
+    stage.backend.put_queue(queue("q"), places(2)).await.expect("the server answers");
+    assert_eq!(stage.count("lease WHERE queue = 'q'").await, 2);
+    assert_eq!(stage.lease(10).await.tasks.len(), 0);
+}
+
+#[tokio::test]
+async fn a_task_that_is_run_by_hand_needs_a_free_runner_though_the_row_is_held() {
+    let stage = limited(places(5)).await;
+    stage.store("q", 1..4).await;
+    let run = stage.backend.run_now(TaskRequest::new(Now::Storage, id(2))).await;
+    run.expect("the task waits");
+    let holder = stage.transaction("SELECT FROM gae_tasks.bucket FOR UPDATE").await;
+    let mut request = leasing(["q"], 10);
+    request.room.startable = 0;
+    let none = stage.backend.lease(request.clone()).await.expect("the server answers");
+    assert_eq!(none.tasks.len(), 0);
+    request.room.startable = 1;
+    let leased = stage.backend.lease(request).await.expect("the server answers").tasks;
+    let leased: Vec<_> = leased.iter().map(|task| (task.lease.id, task.at_once)).collect();
+    assert_eq!(leased, [(id(2), true)]);
+    end(holder, "ROLLBACK").await;
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use gae_tasks::backend::postgres::Postgres;
-use gae_tasks::backend::{Backend, LeasedTask, Pull, Settle, Settled};
+use gae_tasks::backend::{Backend, LeasedTask, Pull, Settle, Settled, TaskRequest};
 use gae_tasks::{Now, QueueConfig};
 use gae_tasks_tests_postgres::{Cluster, LeaseTimes, Pooler, assert_rate};
 use tokio::task::JoinSet;
@@ -214,12 +214,18 @@ const COPY: &str = "INSERT INTO gae_tasks.queue SELECT 'q' || lpad(n::text, 4, '
                     gae_tasks.bucket SELECT q.name, b.millionths, b.at FROM gae_tasks.queue q \
                     CROSS JOIN gae_tasks.bucket b WHERE q.name <> b.queue";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_queues_with_limits_give_what_each_may() {
-    let stage = Stage::new().await;
+/// Makes a thousand queues in each of which one task may run. Returns their names.
+async fn thousand(stage: &Stage) -> Vec<String> {
     let names: Vec<_> = (0..QUEUES).map(|number| format!("q{number:04}")).collect();
     stage.backend.put_queue(queue(&names[0]), places(1)).await.expect("the server answers");
     stage.execute(COPY).await;
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_queues_with_limits_give_what_each_may() {
+    let stage = Stage::new().await;
+    let names = thousand(&stage).await;
     for round in 0..2 {
         let of = |(name, number): (&String, u32)| task(name, round * QUEUES + number);
         stage.enqueue(names.iter().zip(0..).map(of).collect()).await;
@@ -240,4 +246,20 @@ async fn a_thousand_queues_with_limits_give_what_each_may() {
         settle(&stage.backend, &all).await;
     }
     assert_eq!(stage.count("task").await, 0);
+}
+
+/// No lease looks at all of the queues, so that task has to wait for its turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_run_by_hand_in_one_of_a_thousand_queues_holds_up_no_other() {
+    let stage = Stage::new().await;
+    let names = thousand(&stage).await;
+    stage.enqueue(names.iter().zip(0..).map(|(name, number)| task(name, number)).collect()).await;
+    stage.store("z", QUEUES..QUEUES + 1).await;
+    let run = stage.backend.run_now(TaskRequest::new(Now::Storage, id(QUEUES - 1))).await;
+    run.expect("the task waits");
+    let mut request = leasing(names.iter().map(String::as_str).chain(["z"]), 10);
+    request.room.startable = 0;
+    let leased = stage.backend.lease(request).await.expect("the server answers");
+    let ids: Vec<_> = leased.tasks.iter().map(|task| task.lease.id).collect();
+    assert_eq!(ids, [id(QUEUES)], "the queue has no limits");
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use gae_tasks::backend::postgres::Postgres;
 use gae_tasks::backend::{
-    Backend, Enqueue, Pull, Settle, Settlement, Standing, TaskRequest, Verdict,
+    Backend, Enqueue, NewSchedule, Pull, PutSchedules, Settle, Settlement, Standing, TaskRequest,
+    Tick, TickMove, Verdict,
 };
 use gae_tasks::{Client, Now, Schedule, deferred};
 use sqlx::Connection;
@@ -181,4 +182,33 @@ async fn a_task_that_another_process_releases_is_leased_at_once() {
     let settle = Settle::new(Now::Storage, vec![released]);
     other.settle(settle).await.expect("the server answers");
     assert_eq!(lease_woken(&beside, &mut wakeups).await, 1);
+}
+
+/// The task has got its place before the transaction waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_task_of_a_tick_that_takes_long_is_leased_once_it_commits() {
+    const SLOW: &str = "CREATE FUNCTION gae_tasks.slow() RETURNS trigger LANGUAGE plpgsql AS $$ \
+                        BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$; CREATE TRIGGER slow \
+                        AFTER INSERT ON gae_tasks.waiting FOR EACH STATEMENT EXECUTE FUNCTION \
+                        gae_tasks.slow()";
+    let beside = Beside::new().await;
+    let schedules = vec![NewSchedule::new("nightly", "0 3 * * *", vec![1])];
+    let put = PutSchedules::new(Now::Storage, "shop", schedules);
+    beside.backend.put_schedules(put).await.expect("the server answers");
+    let stored = beside.backend.schedules(None).await.expect("the server answers");
+    let mut made = TickMove::new(&stored[0], None);
+    made.tasks = vec![task("q", 2)];
+    beside.execute(SLOW).await;
+    let backend = Arc::clone(&beside.backend);
+    let ticking =
+        tokio::spawn(async move { backend.tick(Tick::new(Now::Storage, vec![made])).await });
+    let mut leased = 0;
+    // The floors follow the clock meanwhile.
+    while !ticking.is_finished() {
+        leased += beside.leases(10).await.len();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let answers = ticking.await.expect("no panic").expect("the server answers");
+    assert!(matches!(answers[..], [Ok(true)]), "{answers:?}");
+    assert_eq!(leased + beside.leases(10).await.len(), 1);
 }

@@ -70,18 +70,19 @@ impl Gates {
     /// Returns how many more tasks of a source the lease with this haul may take.
     pub(super) fn room_of(&self, haul: &Haul, source: &Source) -> usize {
         let queue = &source.lane.key.queue;
-        if source.is_forced() {
-            return haul.room_of_forced(queue);
+        match source.is_forced() {
+            _ if is_unknown(haul, source) => 0,
+            true => haul.room_of_forced(queue),
+            false if is_limited(haul, source) && !self.locked.contains(queue) => 0,
+            false => haul.room_of(queue),
         }
-        if is_limited(haul, source) && !self.locked.contains(queue) {
-            return 0;
-        }
-        haul.room_of(queue)
     }
 
     /// Returns what these sources of a queue may give together.
     pub(super) fn share(&self, haul: &Haul, sources: &[Source]) -> Share {
-        let Some(first) = sources.first() else { return Share::default() };
+        let Some(first) = sources.first().filter(|first| !is_unknown(haul, first)) else {
+            return Share::default();
+        };
         let queue = &first.lane.key.queue;
         let is_known = !is_limited(haul, first)
             || self.locked.contains(queue)
@@ -160,6 +161,12 @@ pub(super) struct Share {
 /// Whether the limits of its queue apply to a source.
 pub(super) fn is_limited(haul: &Haul, source: &Source) -> bool {
     source.limits.is_some() && haul.obeys_limits()
+}
+
+/// Whether a source is of a queue with limits that this lease has not looked at. It gives nothing,
+/// not even tasks that were made due by hand: they would not be known to need a free runner.
+fn is_unknown(haul: &Haul, source: &Source) -> bool {
+    is_limited(haul, source) && haul.gate(&source.lane.key.queue).is_none()
 }
 
 /// Whether a source would give another task if another runner was free.
@@ -300,17 +307,17 @@ impl Opening<'_> {
         let mut lost = Vec::new();
         // A statement of its own, which sees all leases that others have given under their locks.
         for (of, state) in asked.iter().zip(self.read(asked).await?) {
-            match state.bucket {
-                None => lost.push(of.queue),
-                Some(_) if !locked.contains(of.queue.as_str()) => {
-                    self.gates.note(self.shared, of.queue, Denial::Locked);
-                }
-                bucket => {
-                    let gate = Gate::new(of.limits, bucket, state.live, state.now);
-                    self.haul.limit(of.queue.clone(), gate);
-                    self.gates.read = Some(state.now);
-                    self.gates.locked.insert(of.queue.clone());
-                }
+            let Some(bucket) = state.bucket else {
+                lost.push(of.queue);
+                continue;
+            };
+            let gate = Gate::new(of.limits, Some(bucket), state.live, state.now);
+            self.haul.limit(of.queue.clone(), gate);
+            if locked.contains(of.queue.as_str()) {
+                self.gates.read = Some(state.now);
+                self.gates.locked.insert(of.queue.clone());
+            } else {
+                self.gates.note(self.shared, of.queue, Denial::Locked);
             }
         }
         if lost.is_empty() { Ok(()) } else { self.make(&lost).await }

@@ -1,4 +1,4 @@
-//! Tests of floors, with lanes and scans at any times.
+//! No scan from floors misses a row, if late rows are told.
 
 use proptest::prelude::*;
 
