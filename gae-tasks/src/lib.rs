@@ -59,9 +59,10 @@
 //! [`guide`] explains how these parts are used together: [which queue](guide::which_queue),
 //! [deferring](guide::deferring), [schedules](guide::cron), [handlers](guide::handlers),
 //! [testing](guide::testing), [transactions](guide::transactions),
-//! [idempotency](guide::idempotency), [queues](guide::queues), [operating](guide::operating),
-//! [Postgres](guide::postgres), [push](guide::push), [deployment](guide::deployment),
-//! [backup](guide::backup), and the [FAQ](guide::faq).
+//! [idempotency](guide::idempotency), [queues](guide::queues), [limits](guide::limits),
+//! [operating](guide::operating), [Postgres](guide::postgres), [push](guide::push),
+//! [deployment](guide::deployment), [changes](guide::changes), [backup](guide::backup), and the
+//! [FAQ](guide::faq).
 //!
 //! # Guarantees
 //!
@@ -79,7 +80,7 @@
 //!   belong to the stored queue, and data that a newer version stored is left alone.
 //! - **Mistakes fail early**: at compile time, or all at once when a worker is built.
 //!
-//! Order is best effort, by schedule time.
+//! Order is best effort, by schedule time and [priority](guide::deferring#priorities).
 //!
 //! # Queues
 //!

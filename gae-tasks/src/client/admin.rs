@@ -68,9 +68,9 @@ impl Client {
         self.backend().delete(self.touch(id)).await
     }
 
-    /// Makes a waiting task due at once: it runs even while its queue is [paused](Self::pause), and
-    /// before the other tasks of its queue. If that attempt fails, the task is retried like any
-    /// other.
+    /// Makes a waiting task due at once: it runs even while its queue is [paused](Self::pause),
+    /// beyond the [limits](crate::guide::limits) of the queue, and before its other tasks. If that
+    /// attempt fails, the task is retried like any other.
     ///
     /// A [bound](crate::Worker::queue_concurrency) of a worker holds for it too.
     ///
@@ -108,7 +108,8 @@ impl Client {
     /// [`Error::QueueName`] if `queue` is not a valid queue name; [`Error::QueueConfig`] if a
     /// setting is not valid (zero attempts, a `min_backoff` above the `max_backoff`) or the backend
     /// does not have such a limit; [`Error::NewerQueue`] if a newer version of this crate
-    /// configured the queue; [`Error::Unsupported`] if the backend does not support a field that is set.
+    /// configured the queue; [`Error::Unsupported`] if the backend does not support a field that is
+    /// set.
     pub async fn put_queue(
         &self,
         queue: impl Into<String>,

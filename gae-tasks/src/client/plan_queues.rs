@@ -22,8 +22,8 @@ impl Client {
     /// The plan lists what is to be created and changed, field by field; its `Display` is for
     /// people. [`apply`](QueuePlan::apply) makes the changes, and a second plan is empty then. A
     /// plan decides the retries and the limits of each of `queues`: those that are not set are
-    /// removed, unlike with [`put_queue`](Self::put_queue). Retention and lost attempts that are
-    /// not set stay as they are, as the builders of other programs may state them.
+    /// removed, unlike with [`put_queue`](Self::put_queue). A retention, lost attempts and a step
+    /// of priorities that are not set stay as they are.
     ///
     /// Queues that registered tasks name, and that are not among `queues`, are created if they are
     /// missing, and never changed. Other stored queues are [reported](QueuePlan::extra), and

@@ -30,7 +30,7 @@ impl Client {
     /// The `.await` fails, and stores nothing, with [`Error::Schedule`] if the name is not 1 to 500
     /// letters, digits and `._-/`, is that of a schedule which the program declares, or the args
     /// are too large; with [`Error::Cron`] if there is no such time zone; with
-    /// [`Error::InvalidOption`] if the call has a name or a time of its own; with
+    /// [`Error::InvalidOption`] if the call has a name or a time of its own, or must be new; with
     /// [`Error::Unsupported`] if the backend calls handlers over HTTP; and as for a `defer`.
     ///
     /// ```
@@ -104,7 +104,8 @@ impl Client {
             }
             ScheduleChanged::Declared => {
                 let problem = "is not removed: a worker that declares it was seen lately and would \
-                               declare it again; pause it, or remove its `cron` from the attribute";
+                               declare it again; pause it, or remove it from the attribute or the \
+                               `cron.yaml` of the program";
                 Err(Error::Schedule { name, problem: problem.to_owned() })
             }
         }

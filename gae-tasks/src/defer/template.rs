@@ -18,6 +18,9 @@ impl Defer {
         if self.name.is_some() {
             return refused(".named(..)", "is refused in a schedule: each tick names its own task");
         }
+        if self.must_be_new {
+            return refused(".must_be_new()", "is refused in a schedule: each tick is a new task");
+        }
         if self.schedule != Schedule::Now {
             let problem = "is refused in a schedule, which says when its tasks are due";
             return refused(".at(..)` or `.after(..)", problem);

@@ -44,8 +44,8 @@
 //! Reading by name goes both ways: during a deploy, old instances read new payloads by the same
 //! rules. They never drop what they do not know.
 //!
-//! [`assert_lock!`](crate::testing::assert_lock) says in a test what a change means, before it is
-//! deployed.
+//! `assert_lock!` of the [test kit](super::testing#what-waits-across-a-deploy) says in a test what
+//! a change means, before it is deployed.
 //!
 //! # A parameter
 //!

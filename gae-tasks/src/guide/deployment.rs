@@ -80,6 +80,8 @@
 //! - **A kind that was removed.** Its tasks wait, and
 //!   [`Client::unroutable`](crate::Client::unroutable) shows them.
 //!   [`delete`](crate::Client::delete) or [`purge`](crate::Client::purge) them.
+//! - **A schedule** is as the newer of the builds that run declares it: see
+//!   [revisions](super::cron#programs-and-revisions).
 //! - **A newer version of this crate.** Tasks and queue configurations that only it can read are
 //!   left alone by older ones.
 //!

@@ -27,8 +27,12 @@
 //! **Is my task stored when the request was cancelled?** Unknown: see
 //! [deferring](super::deferring#when-the-task-is-stored).
 //!
-//! **Are there periodic tasks?** Not yet. A named task that a timer defers
-//! (`.named("report-2026-11-27")`) runs once, whichever instance is first.
+//! **Are there periodic tasks?** Yes, with the feature `cron`: `cron = "0 9 * * MON-FRI"` in the
+//! attribute, or a schedule that is made at run time. Each tick is one task, whichever instance is
+//! first: see [schedules](super::cron).
+//!
+//! **A queue is to start fewer tasks, whatever the number of workers.** Give the queue a rate, or a
+//! bound of what runs at a time: see [limits](super::limits).
 //!
 //! **Why does a task on Cloud Tasks end with fewer attempts than `max_attempts`?** There it counts
 //! deliveries, refused ones included where they cannot be distinguished: see

@@ -25,7 +25,7 @@
 //! `max_dispatches_per_second` is the rate of a token bucket, and `max_burst_size` is its size.
 //! Each dispatch takes a token. So in any stretch of time there are at most *rate × time + burst*
 //! dispatches, and after a quiet time as many as the burst may start at once. Without a burst, the
-//! bucket holds the tokens of one second, at least one.
+//! bucket holds the tokens of one second, at least one. A burst without a rate limits nothing.
 //!
 //! - The time of a dispatch is the time at which the storage leases the task. The task starts at
 //!   once: nothing is leased ahead from a queue with limits.

@@ -9,7 +9,7 @@
 //! | [`testing`] | what was deferred, moving time, storage that fails |
 //! | [`transactions`] | tasks that commit with the data of the application |
 //! | [`idempotency`] | handlers that do no harm when they run twice |
-//! | [`queues`] | configurations in code and in a `queue.yaml`, plans, rates |
+//! | [`queues`] | configurations in code and in a `queue.yaml`, plans |
 //! | [`operating`] | workers, what to watch, dead letters, queues |
 //! | [`limits`] | rates of queues, and how many of their tasks run at a time |
 //! | [`postgres`] | URL, rights, poolers, failover, vacuum, backups of a queue in Postgres |

@@ -25,7 +25,8 @@
 //! Queues take turns, so a long backlog of one does not delay the start of another's tasks. Turns
 //! do not help when **the handlers of one queue are so long that they hold every runner**; only
 //! [`.queue_concurrency("bulk", 8)`](crate::Worker::queue_concurrency) does, which keeps the other
-//! runners free. The bound is one of each worker, not of all of them together.
+//! runners free. The bound is one of each worker; one of all of them together is a
+//! [limit](super::limits) of the queue.
 //!
 //! Where most workers run everything and one sort of machine runs the rest, name the rest once:
 //! [`.without_queues(["reports"])`](crate::Worker::without_queues) is every queue that an attribute
@@ -161,12 +162,12 @@
 //!
 //! | call | effect |
 //! |---|---|
-//! | [`put_queue`](crate::Client::put_queue) | writes the fields that are set: retries, retention of dead letters (30 days) and names (24 hours), lost attempts that make a dead letter (5) |
+//! | [`put_queue`](crate::Client::put_queue) | writes the fields that are set: retries, [limits](super::limits), retention of dead letters (30 days) and names (24 hours), lost attempts that make a dead letter (5), the step of [priorities](super::deferring#priorities) (30 seconds) |
 //! | [`plan_queues`](crate::Client::plan_queues) | compares whole configurations, in code or of a [`queue.yaml`](super::queues), with the stored ones, and makes the differences |
 //! | [`pause`](crate::Client::pause), [`resume`](crate::Client::resume) | no task of the queue starts, but those of `run_now`; what runs goes on, and tasks are still accepted. A queue that does not exist is an error |
 //! | [`purge`](crate::Client::purge) | deletes the tasks that are stored when the call begins, but not dead letters |
 //! | [`delete_queue`](crate::Client::delete_queue), [`delete_queue_with_tasks`](crate::Client::delete_queue_with_tasks) | the first refuses a queue that holds anything |
-//! | [`run_now`](crate::Client::run_now) | one waiting task is due at once, before the others of its queue and also while that is paused; if it fails, it waits like any other |
+//! | [`run_now`](crate::Client::run_now) | one waiting task is due at once: before the others of its queue, while the queue is paused, and beyond its [limits](super::limits); if it fails, it waits like any other |
 //! | [`cancel`](crate::Client::cancel), [`delete`](crate::Client::delete) | one task, as the next section says |
 //!
 //! The configuration is stored with the queue and holds for all programs. A program that shares the

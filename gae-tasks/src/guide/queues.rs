@@ -1,4 +1,4 @@
-//! Queues: their configuration in code or in a `queue.yaml`, plans, rates.
+//! Queues: their configuration in code or in a `queue.yaml`, plans.
 //!
 //! A queue comes into being with its first task, and needs no configuration. What it can have is
 //! the same on every backend: how failed tasks are [retried](super::handlers), how fast its tasks
@@ -45,8 +45,9 @@
 //!
 //! A plan decides the retries and the limits of its queues: what is not set is removed, so a field
 //! that goes from your code goes from the queue. [`put_queue`](crate::Client::put_queue) writes the
-//! fields that are set and leaves the rest. Neither touches a retention or a number of lost
-//! attempts that is not set, because the builders of other programs may state them.
+//! fields that are set and leaves the rest. Neither touches a retention, a number of lost attempts
+//! or a step of priorities that is not set: other programs may state them, and to have a default
+//! again, set its value.
 //!
 //! [`QueueConfig::new`](crate::QueueConfig::new) has neither a rate nor a bound of what runs at a
 //! time. On Cloud Tasks, Google's own apply then: 500 a second, 1,000 at a time.
@@ -117,18 +118,14 @@
 //! What a backend lacks and the file states is refused, as from code: on Cloud Tasks a
 //! `bucket_size`, a rate above 500 a second, and more than 5,000 `max_concurrent_requests`.
 //!
-//! # Rates
+//! # Limits
 //!
-//! A rate is that of a token bucket. The bucket holds `max_burst_size` tokens, or those of one
-//! second, and starts full; each start of a task takes one, retries included; new ones flow in at
-//! `max_dispatches_per_second`. So after a quiet time as many tasks start at once as the bucket
-//! holds, and in any period not more than these and the rate times the period. Rates may be
-//! fractions: `0.5` is a task every two seconds.
-//!
-//! `max_concurrent_dispatches` counts the tasks of the queue that run, in all processes. It differs
-//! from [`queue_concurrency`](crate::Worker::queue_concurrency) of a worker, which bounds one
-//! worker, and is not stored. The guide [limits](super::limits) says what limits mean to the tasks
-//! and what they cost.
+//! The rate is that of a token bucket, which holds `max_burst_size` tokens and starts full: after a
+//! quiet time as many tasks start at once. `max_concurrent_dispatches` counts the tasks of the
+//! queue that run, in all processes. It differs from
+//! [`queue_concurrency`](crate::Worker::queue_concurrency) of a worker, which bounds one worker,
+//! and is not stored. The guide [limits](super::limits) says what limits mean to the tasks and what
+//! they cost.
 //!
 //! # Which queues exist
 //!

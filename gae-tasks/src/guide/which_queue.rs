@@ -19,10 +19,10 @@
 //! connections, a vacuum that keeps up. The guide [`postgres`](super::postgres) is about these.
 //!
 //! **`cloudtasks://..` is for services that scale to zero on Google's cloud.** No worker runs and
-//! nothing polls: Google stores the tasks and calls your HTTP service when one is due. It also
-//! limits rates. In return payloads and delays are smaller, an attempt is as long as an HTTP
-//! request may be, and administration is slow, because it reads tasks one by one. The guide
-//! [`push`](super::push) is about them.
+//! nothing polls: Google stores the tasks and calls your HTTP service when one is due. In return
+//! payloads and delays are smaller, an attempt is as long as an HTTP request may be, and
+//! administration is slow, because it reads tasks one by one. The guide [`push`](super::push) is
+//! about them.
 //!
 //! If two would do, take the one with less to run. Moving on later is a change of the URL and a
 //! time in which [both are served](#moving).
@@ -43,8 +43,9 @@
 //! | `max_attempts` counts | attempts | attempts | attempts | [deliveries](super::push#limits) |
 //! | backoff of a task type | kept | kept | kept | an error: it is the queue's |
 //! | [priorities](super::deferring#priorities) | kept | kept | kept | an error |
-//! | tasks at a time are limited | by worker | by worker | by worker | by queue, at Google |
-//! | tasks a second are limited | no | no | no | by queue, at Google |
+//! | [limits](super::limits) of a queue | of all workers together | of all workers together | of all workers together | Google's, without a size of the bucket |
+//! | [schedules](super::cron) | by its workers | by its workers | by its workers | by jobs of Cloud Scheduler |
+//! | [`cancel`](crate::Client::cancel) | tasks that wait or run | tasks that wait or run | tasks that wait or run | tasks that wait |
 //! | dead letters are kept | by queue, 30 days | by queue, 30 days | by queue, 30 days | where [you say](super::push#dead-letters) |
 //! | a name is blocked after the end | by queue, 24 hours | by queue, 24 hours | by queue, 24 hours | up to 24 hours |
 //! | [`stats`](crate::Client::stats) | counts | counts | counts | reads every task, and is billed |
@@ -54,10 +55,10 @@
 //! transaction.
 //!
 //! What is the same: a task runs at least once, in the order of schedule times as far as possible
-//! (and of priorities, where there are any);
-//! retries end in a dead letter that can be replayed; payloads are read by name after a deploy;
-//! tasks that nobody can run wait. An option that a queue does not have is an error of `defer` or
-//! of the start of a service, never silently ignored.
+//! (and of priorities, where there are any); retries end in a dead letter that can be replayed;
+//! payloads are read by name after a deploy; tasks that nobody can run wait. An option that a queue
+//! does not have is an error of `defer`, of the configuration of the queue, or of the start of a
+//! service, never silently ignored.
 //!
 //! # How fast
 //!

@@ -21,8 +21,8 @@ static RETRY: RetryConfig = RetryConfig::new();
 ///
 /// [`put_queue`](crate::Client::put_queue) writes the fields that were set; the others keep their
 /// stored values. [`plan_queues`](crate::Client::plan_queues) makes whole queues as they are
-/// configured. Configurations are built in constants too. The guide
-/// [queues](crate::guide::queues) explains rates in words.
+/// configured. Configurations are built in constants too. See the guides
+/// [queues](crate::guide::queues) and [limits](crate::guide::limits).
 ///
 /// ```
 /// use std::time::Duration;
@@ -94,9 +94,9 @@ impl QueueConfig {
     }
 
     /// Sets the size of the token bucket: how many tasks may be dispatched at once after a quiet
-    /// time. Without it, the bucket holds the tokens of one second, at least one. Cloud Tasks
-    /// chooses the size itself and accepts none. [`put_queue`](crate::Client::put_queue) refuses
-    /// zero.
+    /// time. Without it, the bucket holds the tokens of one second, at least one; without a
+    /// [rate](Self::with_max_dispatches_per_second), it limits nothing. Cloud Tasks chooses the
+    /// size itself and accepts none. [`put_queue`](crate::Client::put_queue) refuses zero.
     pub const fn with_max_burst_size(mut self, tasks: u32) -> Self {
         self.limits = self.limits.with_burst(tasks);
         self
@@ -183,17 +183,6 @@ impl QueueConfig {
     /// The retry settings, if set.
     pub(crate) fn own_retry(&self) -> Option<&RetryConfig> {
         self.retry.as_ref()
-    }
-
-    /// Whether a field is set that only a backend with workers supports; every backend accepts
-    /// keeping no dead letters.
-    #[cfg(feature = "cloud-tasks")]
-    pub(crate) fn is_for_workers(&self) -> bool {
-        let keeps = self.retention.dead_letters.is_some_and(|retention| !retention.is_zero());
-        keeps
-            || self.retention.tombstones.is_some()
-            || self.max_lost_attempts.is_some()
-            || self.priority_step.is_some()
     }
 
     /// This configuration with every field that is set in `other`.

@@ -93,6 +93,12 @@ impl<N: AsRef<str>> From<&[(N, QueueConfig)]> for Queues {
     }
 }
 
+impl<N: AsRef<str>, const COUNT: usize> From<&[(N, QueueConfig); COUNT]> for Queues {
+    fn from(queues: &[(N, QueueConfig); COUNT]) -> Self {
+        queues.as_slice().into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +112,7 @@ mod tests {
         let slice: &[(QueueName, QueueConfig)] =
             &[(QueueName::new("a").unwrap(), SLOW), (QueueName::new("b").unwrap(), SLOW)];
         assert_eq!(Queues::from(slice), Queues::from(slice.to_vec()));
+        assert_eq!(Queues::from(&[("a", SLOW), ("b", QueueConfig::new())]), queues);
         assert_eq!(
             queues,
             Queues::new().with("a", SLOW).with(String::from("b"), QueueConfig::new())

@@ -405,9 +405,20 @@ async fn a_queue_that_nobody_has_heard_of_is_told() {
     })
     .await;
     assert!(
-        text.contains("queue=emial") && text.contains("emails") && text.lines().count() == 1,
+        text.contains("queues=\"emial\"") && text.contains("emails") && text.lines().count() == 1,
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn many_queues_that_nobody_has_heard_of_are_one_short_line() {
+    let tasks = client().await;
+    let queues: Vec<_> = (0..500).map(|number| format!("tenant-{number}")).collect();
+    let text = logged(Level::WARN, async {
+        tasks.worker().queues(queues).with_graceful_shutdown(async {}).await.unwrap();
+    })
+    .await;
+    assert!(text.contains(" and 480 more") && text.lines().count() == 1, "{text}");
 }
 
 #[tokio::test]

@@ -82,6 +82,23 @@ async fn a_worker_that_finds_its_queues_writes_none() {
 }
 
 #[tokio::test]
+async fn of_many_queues_a_hundred_are_asked_for_at_once() {
+    let queues: Vec<_> = (0..250).map(|number| format!("q-{number}")).collect();
+    let backend = Faulty::new(Memory::new()).with(Operation::PutQueue, 1, Fault::Stall);
+    let tasks = program().default_queues(queues).build(backend.clone()).unwrap();
+    let first = async {
+        while backend.stalled() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let asked = backend.calls(Operation::PutQueue);
+        backend.let_go();
+        asked
+    };
+    let ((), asked) = tokio::join!(start(tasks.worker()), first);
+    assert_eq!((asked, names(&tasks).await.len()), (100, 253));
+}
+
+#[tokio::test]
 async fn a_plan_makes_the_queues_that_tasks_name_and_changes_none() {
     let tasks = program().build(Memory::new()).unwrap();
     let slow = QueueConfig::new().with_max_dispatches_per_second(1.0);

@@ -159,6 +159,7 @@ async fn what_cannot_be_is_refused_and_stores_nothing() {
         (made(call()).missed(Missed::All(0)), "1 to 1000"),
         (made(call()).zone("Mars/Olympus"), "Mars/Olympus"),
         (made(call().named("b")), "`.named(..)`"),
+        (made(call().must_be_new()), "`.must_be_new()`"),
         (made(call().after(MINUTE)), "`.after(..)`"),
         (made(call().at(clock.time())), "`.at(..)`"),
         (made(call().max_attempts(0)), "`.max_attempts(0)`"),

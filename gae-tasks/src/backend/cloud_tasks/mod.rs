@@ -14,6 +14,7 @@ mod rates;
 mod read;
 mod record;
 mod request;
+mod retries;
 mod shared;
 mod survey;
 mod target;
@@ -269,9 +270,16 @@ impl Backend for CloudTasks {
 
 /// Checks that Google's queues have every field that is set.
 fn check(queue: &QueueName, config: &QueueConfig) -> Result<(), Error> {
-    if config.is_for_workers() {
-        let what = "dead letters, tombstones, lost leases and priorities of a queue: set its \
-                    retries and limits only";
+    let retention = config.own_retention();
+    // Every backend can keep no dead letters.
+    let keeps = retention.dead_letters.is_some_and(|kept| !kept.is_zero());
+    let for_workers = [
+        (keeps, "the `dead_letter_retention` of a queue: remove it"),
+        (retention.tombstones.is_some(), "the `tombstone_retention` of a queue: remove it"),
+        (config.own_max_lost_attempts().is_some(), "the `max_lost_attempts` of a queue: remove it"),
+        (config.own_priority_step().is_some(), "the `priority_step` of a queue: remove it"),
+    ];
+    if let Some((_, what)) = for_workers.into_iter().find(|(is_set, _)| *is_set) {
         return Err(Error::Unsupported { backend: NAME, what });
     }
     match problems_of_limits(config.limits(), NAME, QUEUES).into_iter().next() {

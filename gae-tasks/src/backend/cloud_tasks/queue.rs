@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use google_cloud_tasks_v2::model::Queue;
 use google_cloud_tasks_v2::model::queue::State;
-use google_cloud_tasks_v2::model::{Queue, RetryConfig as GoogleRetries};
 use google_cloud_wkt::FieldMask;
 
 use super::call::{call, is_missing};
 use super::error::{Asked, refused};
 use super::name::{last_part, queue_of_letters, queue_of_tasks};
 use super::rates::{fields_of, google_limits, with_googles_own, with_limits};
+use super::retries::{limited, unlimited, with_own_limits};
 use super::shared::Shared;
 use super::token::Tokens;
 use crate::backend::record::Letters;
@@ -23,9 +24,6 @@ const PAGE: i32 = 1000;
 
 /// How often a dead letter is sent to the push service if its queue is not paused.
 const REFUSED_EVERY: Duration = Duration::from_secs(60 * 60);
-
-/// How Google writes "without limit".
-const UNLIMITED: i32 = -1;
 
 /// The fields that `put_queue` writes, limits first. Each field is named, because Google would
 /// replace an unnamed zero with its default.
@@ -235,7 +233,7 @@ impl Shared {
             QueueConfig::new().with_dead_letter_retention(Duration::ZERO).with_retry(stored)
         } else {
             // A queue that `put_queue` made unlimited at Google has its limits here.
-            QueueConfig::new().with_retry(self.retries_of(&name).unwrap_or(stored))
+            QueueConfig::new().with_retry(with_own_limits(stored, self.retries_of(&name)))
         };
         let config = with_limits(config, queue.rate_limits.as_ref());
         Some(QueueRecord {
@@ -272,60 +270,9 @@ fn mark_letters(queues: &mut [QueueRecord]) {
     }
 }
 
-/// Returns the pauses of `retries` without limits: the limits travel with each task, and the
-/// handler enforces them, because a task that Google gives up is gone without a trace.
-pub(super) fn unlimited(retries: &RetryConfig) -> GoogleRetries {
-    GoogleRetries::new()
-        .set_max_attempts(UNLIMITED)
-        .set_max_retry_duration(google_cloud_wkt::Duration::default())
-        .set_min_backoff(duration(retries.min_backoff().min(retries.max_backoff())))
-        .set_max_backoff(duration(retries.max_backoff()))
-        .set_max_doublings(i32::try_from(retries.max_doublings()).unwrap_or(i32::MAX))
-}
-
-/// Converts Google's settings to this crate's.
-fn limited(retries: &GoogleRetries) -> RetryConfig {
-    let mut config = RetryConfig::new()
-        .with_max_attempts(
-            u32::try_from(retries.max_attempts).ok().filter(|attempts| *attempts > 0),
-        )
-        .with_max_retry_duration(retries.max_retry_duration.map(std_duration))
-        .with_max_doublings(u32::try_from(retries.max_doublings).unwrap_or_default());
-    if let Some(least) = retries.min_backoff {
-        config = config.with_min_backoff(std_duration(least));
-    }
-    if let Some(most) = retries.max_backoff {
-        config = config.with_max_backoff(std_duration(most));
-    }
-    config
-}
-
-pub(super) fn duration(duration: Duration) -> google_cloud_wkt::Duration {
-    let nanos = i32::try_from(duration.subsec_nanos()).unwrap_or_default();
-    google_cloud_wkt::Duration::clamp(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), nanos)
-}
-
-fn std_duration(duration: google_cloud_wkt::Duration) -> Duration {
-    Duration::try_from(duration).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_queue_of_ours_gives_no_task_up() {
-        let config = RetryConfig::new()
-            .with_max_attempts(Some(3))
-            .with_max_retry_duration(Some(Duration::from_secs(60)))
-            .with_min_backoff(Duration::from_millis(1500))
-            .with_max_doublings(u32::MAX);
-        let google = unlimited(&config);
-        assert_eq!((google.max_attempts, google.max_doublings), (-1, i32::MAX));
-        assert_eq!(google.min_backoff.map(std_duration), Some(Duration::from_millis(1500)));
-        assert_eq!(limited(&google).max_attempts(), None);
-        assert_eq!(limited(&google).max_retry_duration(), None);
-    }
 
     #[test]
     fn a_queue_without_a_queue_for_its_letters_is_known() {
@@ -334,24 +281,5 @@ mod tests {
         mark_letters(&mut queues);
         let marks = queues.map(|queue| queue.letters);
         assert_eq!(marks, [Letters::Kept, Letters::Queue, Letters::Missing]);
-    }
-
-    #[test]
-    fn settings_of_others_are_read_as_they_are() {
-        let google = GoogleRetries::new()
-            .set_max_attempts(5)
-            .set_max_retry_duration(duration(Duration::from_secs(9)))
-            .set_min_backoff(duration(Duration::from_secs(1)))
-            .set_max_backoff(duration(Duration::from_secs(8)))
-            .set_max_doublings(1);
-        let config = limited(&google);
-        assert_eq!(
-            (config.max_attempts(), config.max_retry_duration()),
-            (Some(5), Some(Duration::from_secs(9)))
-        );
-        assert_eq!(
-            (config.backoff(3), config.backoff(5)),
-            (Duration::from_secs(4), Duration::from_secs(8))
-        );
     }
 }

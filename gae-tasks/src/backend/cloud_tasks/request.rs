@@ -10,7 +10,7 @@ use google_cloud_tasks_v2::model::{CreateTaskRequest, Task};
 
 use super::limits::NAME;
 use super::name::{id_for, of_copy, of_unnamed};
-use super::queue::{duration, unlimited};
+use super::retries::{duration, unlimited};
 use super::shared::Shared;
 use super::target::Parts;
 use crate::attributes::Attributes;

@@ -130,8 +130,7 @@ proptest! {
     ) {
         let limits = limits(Some(rate), Some(burst), places);
         let parts = u128::from(burst) * TOKEN;
-        let mut rule =
-            Reference { rate, size: burst, places, parts, at: 0, live: 0 };
+        let mut rule = Reference { rate, size: burst, places, parts, at: 0, live: 0 };
         let (mut now, mut stored) = (0, None);
         for (pause, ended, wanted) in steps {
             now += pause;

@@ -125,6 +125,25 @@ async fn a_second_plan_is_empty_in_every_process() {
 }
 
 #[tokio::test]
+async fn pauses_that_another_process_has_changed_are_a_difference() {
+    let server = server().await;
+    let (tasks, other) = (planner(builder(&server)).await, planner(builder(&server)).await);
+    let emails = QueueConfig::new().with_retry(retrying());
+    let wanted = [("emails", emails), ("default", QueueConfig::new())];
+    plan(&tasks, wanted.clone()).await.apply().await.unwrap();
+    let slower = retrying().with_min_backoff(5 * SECOND).with_max_attempts(Some(2));
+    other.put_queue("emails", QueueConfig::new().with_retry(slower)).await.unwrap();
+    let known = record(&tasks, "emails").await.config.unwrap().retry().clone();
+    assert_eq!(
+        (known.min_backoff(), known.max_attempts()),
+        (5 * SECOND, Some(8)),
+        "the limits are those of this process"
+    );
+    let again = plan(&tasks, wanted).await;
+    assert!(again.to_string().contains("\n    retry.min_backoff: 5 s -> 2 s"), "{again}");
+}
+
+#[tokio::test]
 async fn a_plan_takes_a_limit_away() {
     let server = server().await;
     let tasks = planner(builder(&server)).await;
