@@ -123,8 +123,8 @@ fn replaced(
     }
 }
 
-/// From when on ticks count that count from `now` on. Ticks that are decided stay so if the clock was
-/// set back a little; if it was far ahead before, waiting for that time would take long.
+/// From when on ticks count that count from `now` on. Ticks that are decided stay so if the clock
+/// was set back a little; if it was far ahead before, waiting for that time would take long.
 fn anew(stored: &StoredSchedule, now: Timestamp) -> Timestamp {
     if stored.since.since(now) <= SET_BACK { stored.since.max(now) } else { now }
 }

@@ -61,8 +61,8 @@ impl CloudScheduler {
     }
 }
 
-/// How often a request that fails is sent again: as often as Cloud Scheduler allows. By default it is
-/// not, and a tick would be lost with one answer.
+/// How often a request that fails is sent again: as often as Cloud Scheduler allows. By default it
+/// is not, and a tick would be lost with one answer.
 const RETRIES: u32 = 5;
 
 /// A job of Cloud Scheduler. `Display` is the line of `gcloud` that creates it.
