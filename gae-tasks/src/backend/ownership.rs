@@ -3,7 +3,8 @@
 //!
 //! A schedule belongs to the program that put it. A declared one carries the revision that declares
 //! it so; the newest revision wins, whoever declares it when, so two versions of a program that run
-//! side by side never replace each other's schedules in turn.
+//! side by side never replace each other's schedules in turn. Nor do two builds that have one
+//! revision: the first one wins, until nobody was seen for a while who declares the same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +17,9 @@ use crate::time::Timestamp;
 
 /// How long a declared schedule outlives the last worker that declared it.
 pub(crate) const UNSEEN: Duration = Duration::from_secs(10 * 60);
+
+/// By how much a clock may be set back at most for the ticks that it shows again not to count.
+const SET_BACK: Duration = Duration::from_secs(60);
 
 /// The least time between two notes that a worker declares a schedule: all workers of a program
 /// declare all of its schedules every two minutes.
@@ -89,8 +93,9 @@ fn put(
             };
             (SchedulePut::Kept, written)
         }
-        (Some(before), Some(revision)) if before == revision => {
-            (SchedulePut::Differs, noted(stored, now))
+        // Not noted: only those were seen who declare it as it is stored.
+        (Some(before), Some(revision)) if before == revision && now.since(stored.seen) < UNSEEN => {
+            (SchedulePut::Differs, None)
         }
         (Some(_), Some(_)) => (SchedulePut::Changed, Some(replaced(stored, request, new, now))),
     }
@@ -110,12 +115,18 @@ fn replaced(
         definition: new.definition.clone(),
         declared: now,
         seen: now,
-        since: if restarts { now } else { stored.since },
+        since: if restarts { anew(&stored, now) } else { stored.since },
         // Looked at in any case: an older program may have been unable to read it.
         next: Some(now),
         mark: stored.mark.wrapping_add(1),
         ..stored
     }
+}
+
+/// From when on ticks count that count from `now` on. Ticks that are decided stay so if the clock
+/// was set back a little; if it was far ahead before, waiting for that time would take long.
+fn anew(stored: &StoredSchedule, now: Timestamp) -> Timestamp {
+    if stored.since.since(now) <= SET_BACK { stored.since.max(now) } else { now }
 }
 
 /// The schedule with a note that a worker declares it, unless there is one of this minute.
@@ -151,7 +162,7 @@ pub(crate) fn change(
             Change::Written(StoredSchedule { paused: true, mark, ..stored })
         }
         ScheduleChange::Resume if stored.paused => {
-            let (since, next) = (now, Some(now));
+            let (since, next) = (anew(&stored, now), Some(now));
             Change::Written(StoredSchedule { paused: false, since, next, mark, ..stored })
         }
         ScheduleChange::Pause | ScheduleChange::Resume => Change::None(ScheduleChanged::Done),

@@ -110,7 +110,8 @@ pub enum SchedulePut {
     Kept,
     /// It stays as this newer revision of the program declares it.
     Newer(i64),
-    /// It stays as another worker of the same revision has declared it.
+    /// It stays as another worker of the same revision has declared it, who was seen within the
+    /// last 10 minutes.
     Differs,
     /// The name belongs to a schedule of the other sort: one that was made at run time, or one that
     /// is declared.

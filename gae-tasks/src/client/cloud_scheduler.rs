@@ -61,6 +61,10 @@ impl CloudScheduler {
     }
 }
 
+/// How often a request that fails is sent again: as often as Cloud Scheduler allows. By default it
+/// is not, and a tick would be lost with one answer.
+const RETRIES: u32 = 5;
+
 /// A job of Cloud Scheduler. `Display` is the line of `gcloud` that creates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -182,7 +186,8 @@ impl fmt::Display for CloudSchedulerJob {
         }
         write!(
             f,
-            " --schedule={} --time-zone={} --uri={} --http-method=POST",
+            " --schedule={} --time-zone={} --uri={} --http-method=POST \
+             --max-retry-attempts={RETRIES}",
             Quoted(&self.schedule),
             Quoted(&self.time_zone),
             Quoted(&self.uri)
@@ -223,6 +228,7 @@ mod tests {
                         --location='europe-west1' --schedule='0 9 * * 1' \
                         --time-zone='Europe/Paris' \
                         --uri='https://shop.example/tasks/shop.reports/daily' --http-method=POST \
+                        --max-retry-attempts=5 \
                         --oidc-service-account-email='queue@shop.iam.gserviceaccount.com' \
                         --oidc-token-audience='it'\\''s me'";
         assert_eq!(job("0 9 * * 1 (Europe/Paris)", &scheduler).to_string(), expected);

@@ -99,6 +99,7 @@ impl Client {
         let declaration = self.declaration(&mut problems);
         no_problems(problems)?;
         let mut ticker = Ticker::new(Arc::clone(pull), Arc::clone(self.clock()), declaration);
-        Ok(ticker.look().await?.stored)
+        let looked = ticker.look().await?;
+        looked.undeclared.map_or(Ok(looked.stored), Err)
     }
 }

@@ -73,17 +73,23 @@ fn revision_of(changed: SystemTime) -> i64 {
 }
 
 /// The name of the crate that an executable was built from: that of the file, without the hash that
-/// Cargo gives those of tests.
+/// Cargo gives those of tests, and without a version: each release would be a program of its own,
+/// and tick the schedules of all before it once more.
 fn name_of(executable: &Path) -> Option<String> {
     let name = executable.file_name().and_then(OsStr::to_str)?;
     // So Linux names a file that was replaced.
     let name = name.trim_end_matches(" (deleted)").trim_end_matches(".exe");
-    let is_hash = |hash: &&str| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-    let (name, _) = match name.rsplit_once('-').filter(|(_, hash)| is_hash(hash)) {
-        Some(parts) => parts,
-        None => (name, ""),
-    };
+    let is_hash = |text: &str| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let parts = name.rsplit_once('-').filter(|parts| is_hash(parts.1) || is_version(parts.1));
+    let name = parts.map_or(name, |(name, _)| name);
     is_name(name).then(|| name.to_owned())
+}
+
+/// Whether a text is a version, such as `1.4.0` or `v2.0`.
+fn is_version(text: &str) -> bool {
+    let numbers = text.strip_prefix('v').unwrap_or(text);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    numbers.contains('.') && numbers.split('.').all(is_number)
 }
 
 fn is_name(name: &str) -> bool {
@@ -106,6 +112,10 @@ mod tests {
             ("/app/shop (deleted)", Some("shop")),
             ("/app/shop.exe", Some("shop")),
             ("/app/shop.web", Some("shop.web")),
+            ("/app/shop-worker-1.4.0", Some("shop-worker")),
+            ("/app/shop-v2.0.exe", Some("shop")),
+            ("/app/shop-2", Some("shop-2")),
+            ("/app/shop-1.", Some("shop-1.")),
             ("/app/my shop", None),
             ("", None),
         ] {

@@ -132,6 +132,9 @@ impl Cron {
             let past = (until.min(LAST).as_micros() - tick.as_micros()) / length;
             return Some(Timestamp::from_micros(tick.as_micros() + past * length));
         }
+        // Nearly always it is the only one: a look is seldom late.
+        let Some(second) = self.next_after(tick).filter(is_due) else { return Some(tick) };
+        tick = second;
         // No tick is after `end`.
         let mut end = until.min(LAST);
         while tick < end {

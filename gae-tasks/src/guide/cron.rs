@@ -185,7 +185,9 @@
 //!
 //! The task of a tick is an ordinary one, due at once, with the settings of the call. Its name is
 //! made of the schedule's and of the tick's time, so a tick is not stored twice while that name is
-//! remembered, and no tick blocks another one, whatever becomes of its task. The args are stored
+//! remembered, and no tick blocks another one, whatever becomes of its task. The names of finished
+//! tasks are kept for as long as the queue says, by default 24 hours: for ten thousand schedules
+//! that tick each minute, fourteen million; give their queue a shorter time. The args are stored
 //! with the schedule: they must fit into a task without a payload store.
 //!
 //! `ClientBuilder::cron_file` declares the schedules of a `cron.yaml` beside those of attributes.
@@ -202,15 +204,22 @@
 //! | `All(n)` | a task each, for the last `n` of them |
 //!
 //! Ticks of a pause are not made up for; nor are those before a schedule was made, or before its
-//! expression was changed.
+//! expression was changed. If the storage's clock is set back, no tick is made again; if it was far
+//! ahead before, schedules wait until it is there again, unless they are paused and resumed.
+//!
+//! Ticks are stored in a queue that is paused or behind, too, and in one that was deleted, which
+//! comes into being again. A schedule whose tasks the storage refuses is reported and tried again
+//! every ten seconds; it holds up no other.
 //!
 //! ## Programs and revisions
 //!
 //! A schedule belongs to the program that declares or makes it: by default the name of the
 //! executable, which Cargo names after its crate. `Client::builder().program("shop")` states
 //! another one. State it if two executables are one program; otherwise both declare the schedules
-//! of tasks that they share, and each of them ticks. Programs tick each other's schedules, and
-//! never change them.
+//! of tasks that they share, and each of them ticks. State it if the name of the executable is that
+//! of another program too, or changes from deploy to deploy (a version at its end, as in
+//! `shop-1.4.0`, does not count): a new name is a new program, and the schedules of the old one go
+//! on. Programs tick each other's schedules, and never change them.
 //!
 //! A declared schedule carries the revision of its program: by default the time at which the
 //! executable was written, or the number of `Client::builder().revision(..)`.
@@ -224,7 +233,9 @@
 //! - **A schedule that is paused** stays paused through deploys. One that workers declare cannot be
 //!   removed by hand; pause it.
 //! - **Workers of one revision that declare differently**, because args come from the environment,
-//!   keep what was stored first, and say so in the log.
+//!   or because reproducible images give all builds one time, keep what was stored first, and say
+//!   so in the log. Once no worker that declares it so was seen for 10 minutes, another one
+//!   replaces it. A schedule that such a build does not declare any more goes on: state a revision.
 //!
 //! A program that only defers declares nothing: a worker, a relay, or `Client::tick_schedules`
 //! does. That call does once what workers do all the time; tests use it with a clock of their own.
@@ -239,6 +250,7 @@
 //! gcloud scheduler jobs create http shop-reports-daily --location='europe-west1' \
 //!     --schedule='0 9 * * MON-FRI' --time-zone='Europe/Paris' \
 //!     --uri='https://worker-abc.a.run.app/_cb/deferred/shop.reports/daily' --http-method=POST \
+//!     --max-retry-attempts=5 \
 //!     --oidc-service-account-email='queue@shop.iam.gserviceaccount.com' \
 //!     --oidc-token-audience='https://worker-abc.a.run.app'
 //! ```
@@ -248,4 +260,13 @@
 //! repeated request stores none. The queue then runs and retries it like any other task. The
 //! request says only which tick it is: what the task is made of is what the program that answers
 //! declares. Cloud Scheduler has its own rules for days on which clocks are set, and neither `L`,
-//! `#` nor, for this purpose, App Engine's words: such schedules are refused with their names.
+//! `#` nor, for this purpose, App Engine's words: such schedules are refused with their names. By
+//! default it sends a request once, whatever the answer: the printed jobs send it again up to five
+//! times.
+//!
+//! On App Engine its own cron service ticks, by the `cron.yaml` that is deployed: it calls `GET` at
+//! the URL of the entry. A push service that is verified by `AppEngine` stores the task of the tick
+//! then, made of what the program declares: by the attribute, or by the same file
+//! (`ClientBuilder::cron_file`). The request does not say which tick it is, so that is the last one
+//! of the task's schedules by the program's clock, at most an hour ago; for `every 5 minutes` it is
+//! the minute of the request.

@@ -123,6 +123,11 @@ impl PushService {
             self.0.explain_path(&parts).await;
             return refuse(Reply::NoSuchPath).into_response();
         };
+        // It calls with GET and sends no task.
+        #[cfg(feature = "cron")]
+        if parts.method == Method::GET && self.0.verifiers.is_cron(&parts) {
+            return Box::pin(self.0.cron_tick(kind)).await.into_response();
+        }
         // Before anything that depends on the method or the kind: strangers get one answer.
         let verified = match self.0.prove(&parts).await {
             Ok(verified) => verified,
@@ -167,7 +172,7 @@ impl ServiceSettings {
         };
         request::log_headers(parts, |header| self.verifiers.is_secret(header));
         #[cfg(feature = "cron")]
-        if super::tick::is_tick(parts) {
+        if super::tick::is_tick(parts, family) {
             return Box::pin(self.tick(parts, kind)).await;
         }
         let delivery = Delivery {

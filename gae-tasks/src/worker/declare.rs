@@ -83,8 +83,8 @@ impl Declarer {
                         schedule,
                         revision,
                         "the schedule stays as another worker of this revision has declared it, \
-                         which was otherwise: state a higher revision \
-                         (`Client::builder().revision(..)`)"
+                         which was otherwise, until none that does so was seen for 10 minutes: \
+                         state a higher revision (`Client::builder().revision(..)`)"
                     );
                 }),
                 SchedulePut::Taken => log::say(|| {

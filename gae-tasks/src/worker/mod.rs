@@ -1,8 +1,8 @@
 //! The worker: leases tasks, runs them, records their outcomes. One loop serves all kinds.
 //!
 //! The worker's roles run side by side, one file each: `poll` leases tasks, `run` makes attempts,
-//! `keep` extends leases, `settle` records outcomes, `sweep` recovers lost leases, `tick` makes the
-//! tasks of schedules, `drain` ends the worker.
+//! `keep` extends leases, `settle` records outcomes, `sweep` recovers lost leases, `tick` looks for
+//! due schedules (what a look does is in `ticker`), `drain` ends the worker.
 
 mod ahead;
 mod crew;
@@ -22,6 +22,8 @@ mod suspects;
 mod sweep;
 #[cfg(feature = "cron")]
 mod tick;
+#[cfg(feature = "cron")]
+mod ticker;
 mod turns;
 mod waiting;
 mod watch;
@@ -36,7 +38,7 @@ pub(crate) use errand::{Errand, Hold};
 pub use signals::{Signals, signals};
 pub(crate) use suspects::Suspects;
 #[cfg(feature = "cron")]
-pub(crate) use tick::Ticker;
+pub(crate) use ticker::Ticker;
 
 use self::crew::Crew;
 use self::drain::{Remaining, Shutdown};

@@ -160,6 +160,43 @@ async fn a_tick_whose_answer_is_lost_is_made_once() {
 }
 
 #[tokio::test]
+async fn a_tick_for_which_a_request_fails_holds_up_no_other() {
+    let world = World::of_made();
+    let worker = Running::start(&world).await;
+    world.make().await;
+    let other = world.tasks.schedule("b", "* * * * *".parse().unwrap(), made::defer());
+    other.await.unwrap();
+    turns().await;
+    // The request for both, and then that for the first alone.
+    for call in [1, 2] {
+        _ = world.backend.clone().with(Operation::Tick, call, Fault::Fail);
+    }
+    world.pass(MINUTE + Duration::from_secs(1)).await;
+    assert_eq!(world.ran(), 1, "that of the other is made");
+    world.pass(Duration::from_secs(15)).await;
+    assert_eq!(world.ran(), 2, "it is tried again");
+    world.pass(MINUTE / 2 + Duration::from_secs(15)).await;
+    assert_eq!(world.ran(), 4, "both go on");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_program_whose_schedules_cannot_be_declared_ticks_those_that_are_stored() {
+    let registry = Registry::new().with::<made>().with::<declared>();
+    let world = World::new(Faulty::new(Memory::new()), registry);
+    world.make().await;
+    for call in 1..=70 {
+        _ = world.backend.clone().with(Operation::PutSchedules, call, Fault::Fail);
+    }
+    let worker = Running::start(&world).await;
+    world.pass(MINUTE).await;
+    assert_eq!((world.ran(), world.tasks.schedules().await.unwrap().len()), (1, 1));
+    world.pass(MINUTE / 2).await;
+    assert_eq!(world.tasks.schedules().await.unwrap().len(), 2, "it is tried again");
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn where_there_is_no_schedule_a_worker_looks_after_sweeps_only() {
     let world = World::of_made();
     let worker = Running::start(&world).await;

@@ -124,6 +124,48 @@ fn what_two_workers_of_a_revision_declare_differently_stays_as_it_is() {
     assert_eq!(world.cron("a"), Some("one"));
 }
 
+/// Builds that are made reproducibly may all have one revision.
+#[test]
+fn another_build_of_the_same_revision_wins_once_the_first_one_is_gone() {
+    let mut world = World::default();
+    world.declare(at(0), 1, &[("a", "one")]);
+    for minute in 1..20 {
+        world.declare(at(minute), 1, &[("a", "one")]);
+        assert_eq!(
+            world.declare(at(minute), 1, &[("a", "other")]).schedules,
+            [SchedulePut::Differs]
+        );
+    }
+    let just_before = at(29).minus(Duration::from_micros(1));
+    let put = world.declare(just_before, 1, &[("a", "other")]).schedules;
+    assert_eq!((put, world.cron("a")), (vec![SchedulePut::Differs], Some("one")));
+    let put = world.declare(at(29), 1, &[("a", "other")]).schedules;
+    assert_eq!((put, world.cron("a")), (vec![SchedulePut::Changed], Some("other")));
+    for minute in 30..60 {
+        let put = world.declare(at(minute), 1, &[("a", "one")]).schedules;
+        assert_eq!(put, [SchedulePut::Differs], "they alternate");
+        world.declare(at(minute), 1, &[("a", "other")]);
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_a_little_makes_no_decided_tick_count_again() {
+    let second = |seconds: u64| at(10).minus(Duration::from_secs(seconds));
+    // The tick at minute 10 is decided, and the clock is set back.
+    for (now, since) in [(second(5), at(10)), (second(60), at(10)), (second(61), second(61))] {
+        let mut world = World::default();
+        world.declare(at(0), 1, &[("a", "x"), ("b", "x")]);
+        for schedule in world.0.values_mut() {
+            schedule.since = at(10);
+        }
+        world.change(now, "a", ScheduleChange::Pause);
+        world.change(now, "a", ScheduleChange::Resume);
+        world.declare(now, 2, &[("a", "x"), ("b", "y")]);
+        let facts = |name: &str| (world.0[name].since, world.0[name].next);
+        assert_eq!((facts("a"), facts("b")), ((since, Some(now)), (since, Some(now))));
+    }
+}
+
 #[test]
 fn declared_schedules_and_others_do_not_take_each_others_names() {
     let mut world = World::default();

@@ -50,7 +50,7 @@ pub(super) const DUE: &str = concat!(
     columns!(),
     ready!(),
     "next <= ?1 AND (next, program, name) > (?2, ?3, ?4) AND version <= ?5 ORDER BY next, program, \
-     name LIMIT ?6"
+     name"
 );
 
 pub(super) const NEXT: &str =
@@ -147,12 +147,13 @@ pub(super) fn due(connection: &Connection, request: &DueSchedules) -> Result<Due
         Some((at, key)) => (at.as_micros(), &*key.program, &*key.name),
         None => (i64::MIN, "", ""),
     };
-    let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(DUE)?;
-    let values = params![now.as_micros(), at, program, name, version::KNOWN, limit];
-    let mut rows = statement.query(values)?;
+    let mut rows = statement.query(params![now.as_micros(), at, program, name, version::KNOWN])?;
     let mut schedules = Vec::new();
-    while let Some(row) = rows.next()? {
+    // Rows that cannot be read do not count, lest they hide those behind them.
+    while schedules.len() < request.limit
+        && let Some(row) = rows.next()?
+    {
         match read(row) {
             Ok(schedule) => schedules.push(schedule),
             Err(_) => tell(connection, row),

@@ -15,6 +15,7 @@ mod priorities;
 mod purge;
 mod ready;
 mod refused;
+mod schedules;
 mod schemas;
 mod sensitive;
 mod sharing;

@@ -68,6 +68,10 @@ impl Verify for AnyOf {
         })
     }
 
+    fn is_cron(&self, request: &Parts) -> bool {
+        self.0.iter().any(|verifier| verifier.is_cron(request))
+    }
+
     fn is_secret(&self, header: &http::HeaderName) -> bool {
         self.0.iter().any(|verifier| verifier.is_secret(header))
     }

@@ -12,7 +12,8 @@ use crate::error::Error;
 ///
 /// The front end [removes these
 /// headers](https://cloud.google.com/appengine/docs/standard/reference/request-headers) from
-/// outside requests, except those of the application's own administrators. No other platform
+/// outside requests, except those of the application's own administrators. So it does with
+/// `X-Appengine-Cron`, the proof of its cron service. No other platform
 /// removes them: on Cloud Run, on a cluster, on a plain host and on the local development server
 /// anybody can send them.
 ///
@@ -76,6 +77,11 @@ impl Verify for AppEngine {
             check(&request.headers)
                 .map_err(|refused| Refused::new(format!("App Engine: {refused}"))),
         )
+    }
+
+    fn is_cron(&self, request: &Parts) -> bool {
+        let value = only(&request.headers, &HeaderName::from_static("x-appengine-cron"));
+        matches!(value, Ok(Some(value)) if value == "true")
     }
 }
 

@@ -69,6 +69,12 @@ pub trait Verify: fmt::Debug + Send + Sync + 'static {
     /// and no secret.
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>>;
 
+    /// Whether the request is proven to come from App Engine's cron service, which sends no task.
+    fn is_cron(&self, request: &Parts) -> bool {
+        _ = request;
+        false
+    }
+
     /// Whether this header contains the proof, and so must not be logged. Headers named after
     /// tokens, keys, cookies and the like are never logged.
     fn is_secret(&self, header: &HeaderName) -> bool {
@@ -89,6 +95,10 @@ impl<V: Verify + ?Sized> Verify for Box<V> {
         self.as_ref().verify(request)
     }
 
+    fn is_cron(&self, request: &Parts) -> bool {
+        self.as_ref().is_cron(request)
+    }
+
     fn is_secret(&self, header: &HeaderName) -> bool {
         self.as_ref().is_secret(header)
     }
@@ -101,6 +111,10 @@ impl<V: Verify + ?Sized> Verify for Box<V> {
 impl<V: Verify + ?Sized> Verify for Arc<V> {
     fn verify<'a>(&'a self, request: &'a Parts) -> BoxFuture<'a, Result<Verified, Refused>> {
         self.as_ref().verify(request)
+    }
+
+    fn is_cron(&self, request: &Parts) -> bool {
+        self.as_ref().is_cron(request)
     }
 
     fn is_secret(&self, header: &HeaderName) -> bool {

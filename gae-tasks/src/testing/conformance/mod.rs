@@ -578,6 +578,7 @@ macro_rules! conformance {
                 a_schedule_that_is_put_again_stays_as_it_is
                 another_expression_counts_from_now_on
                 the_newest_revision_of_a_program_wins
+                of_two_builds_of_a_revision_the_first_wins_while_it_is_seen
                 a_schedule_that_a_newer_revision_lacks_ends_when_nobody_declares_it
                 no_program_touches_the_schedules_of_another
                 declared_schedules_and_others_keep_their_names

@@ -148,6 +148,19 @@ pub(super) async fn the_newest_revision_of_a_program_wins(on: Stage) {
     assert_eq!(put.schedules[0], SchedulePut::Differs);
 }
 
+pub(super) async fn of_two_builds_of_a_revision_the_first_wins_while_it_is_seen(on: Stage) {
+    declare(&on, at(0), ("shop", 1), &[("a", "one"), ("b", "x")]).await;
+    let end = at(10 * MINUTE);
+    let other = [("a", "other"), ("b", "x")];
+    let put = declare(&on, just_before(end), ("shop", 1), &other).await;
+    assert_eq!(put.schedules, [SchedulePut::Differs, SchedulePut::Kept]);
+    let put = declare(&on, end, ("shop", 1), &other).await;
+    assert_eq!(put.schedules, [SchedulePut::Changed, SchedulePut::Kept]);
+    assert_eq!(shown(&on).await, pairs(&other));
+    let put = declare(&on, end, ("shop", 1), &[("a", "one")]).await;
+    assert_eq!(put.schedules, [SchedulePut::Differs], "they do not alternate");
+}
+
 pub(super) async fn a_schedule_that_a_newer_revision_lacks_ends_when_nobody_declares_it(on: Stage) {
     declare(&on, at(0), ("shop", 1), &[("a", "x"), ("b", "x")]).await;
     declare(&on, at(5 * MINUTE), ("shop", 1), &[("a", "x"), ("b", "x")]).await;

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use gae_tasks::backend::NewTask;
 use gae_tasks::backend::postgres::Postgres;
+use gae_tasks::backend::{Backend, NewSchedule, NewTask, Pull, PutSchedules, Tick, TickMove};
+use gae_tasks::{Now, Timestamp};
 use gae_tasks_tests_postgres::{Cluster, Database};
 use tokio::task::JoinSet;
 
@@ -77,6 +78,33 @@ async fn callers_that_share_a_transaction_are_answered_for_their_own_tasks() {
     }
     callers.join_all().await;
     assert_eq!(stored(&database).await, 45);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_tick_fails_alone_and_leaves_its_schedule() {
+    for rule in [CHECK, AT_THE_END] {
+        let (backend, database) = with_rule(rule).await;
+        let schedules = ["a", "b", "c"].map(|name| NewSchedule::new(name, "x", vec![1])).into();
+        let request = PutSchedules::new(Now::Storage, "shop", schedules);
+        backend.put_schedules(request).await.expect("they are stored");
+        let read = backend.schedules(None).await.expect("the server answers");
+        let tick = Timestamp::from_micros(1);
+        let tasks = [[named("a"), task()], [named("b"), bad(task())], [named("c"), task()]];
+        let moves = read.iter().zip(tasks).map(|(schedule, tasks)| {
+            let mut made = TickMove::new(schedule, Some(tick));
+            (made.last_tick, made.tasks) = (Some(tick), tasks.into());
+            made
+        });
+        let request = Tick::new(Now::Storage, moves.collect());
+        let answers = backend.tick(request).await.expect("the server answers");
+        let refused = text(answers[1].as_ref().expect_err("the rule is against it"));
+        assert!(refused.contains("refuses the tasks of the schedule `b` of `shop`"), "{refused}");
+        assert!(matches!((&answers[0], &answers[2]), (Ok(true), Ok(true))), "{answers:?}");
+        let ticked = backend.schedules(None).await.expect("the server answers").into_iter();
+        let ticked: Vec<_> = ticked.map(|schedule| schedule.last_tick).collect();
+        assert_eq!(ticked, [Some(tick), None, Some(tick)]);
+        assert_eq!(stored(&database).await, 4, "nothing of the refused move is left");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
-//! Requests of Cloud Scheduler: a tick of a schedule that the program declares.
+//! Requests of Cloud Scheduler, and of App Engine's cron service: a tick of a schedule that the
+//! program declares.
 
 use bytes::Bytes;
 use gae_tasks::backend::memory::Memory;
-use gae_tasks::testing::{Fault, Faulty, Operation};
+use gae_tasks::push::verify::AppEngine;
+use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
 use gae_tasks::{Client, CloudScheduler, Error, Registry, TaskFilter, deferred};
 use http::{Request, StatusCode};
 
@@ -58,9 +60,32 @@ impl World {
     }
 
     async fn names(&self) -> Vec<String> {
-        let stored = self.tasks.list(TaskFilter::new(), None, 100).await.unwrap();
-        stored.iter().map(|record| record.spec.name.clone().unwrap().to_string()).collect()
+        names(&self.tasks).await
     }
+}
+
+async fn names(tasks: &Client) -> Vec<String> {
+    let stored = tasks.list(TaskFilter::new(), None, 100).await.unwrap();
+    stored.iter().map(|record| record.spec.name.clone().unwrap().to_string()).collect()
+}
+
+/// A program on App Engine, at this time.
+fn on_app_engine(now: &str) -> (Client, Tower) {
+    let registry = Registry::new().with::<daily>().with::<other>().with::<often>();
+    let builder = Client::builder().program("shop").registry(registry);
+    let tasks = builder.clock(ManualClock::at(now.parse().unwrap())).build(Memory::new()).unwrap();
+    let verifier = AppEngine::assume_headers_are_stripped();
+    let service = tasks.push_service().verify(verifier).log_dead_letters().build().unwrap();
+    (tasks, Tower(service))
+}
+
+/// Calls for this task as App Engine's cron service does, if it has these values of its header.
+async fn call(service: &Tower, kind: &str, values: &[&str]) -> StatusCode {
+    let mut request = Request::get(format!("/_cb/deferred/{kind}"));
+    for value in values {
+        request = request.header("X-Appengine-Cron", *value);
+    }
+    service.send(request.body(Bytes::new()).unwrap()).await.0
 }
 
 #[tokio::test]
@@ -110,6 +135,11 @@ async fn what_is_no_tick_stores_nothing() {
         request.headers_mut().insert("x-cloudscheduler-scheduletime", "soon".parse().unwrap());
     };
     assert_eq!(world.send(garbled).await, StatusCode::INTERNAL_SERVER_ERROR);
+    let twice = |request: &mut Request<Bytes>| {
+        let another = "2026-03-03T09:00:00+01:00".parse().unwrap();
+        request.headers_mut().append("x-cloudscheduler-scheduletime", another);
+    };
+    assert_eq!(world.send(twice).await, StatusCode::INTERNAL_SERVER_ERROR, "either may count");
     let of_queue = |request: &mut Request<Bytes>| {
         request.headers_mut().insert("x-cloudtasks-queuename", "reports".parse().unwrap());
         *request.body_mut() = Bytes::from_static(b"no task");
@@ -125,6 +155,42 @@ async fn a_tick_that_cannot_be_stored_is_sent_again() {
     assert_eq!(world.send(|_| {}).await, StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(world.send(|_| {}).await, StatusCode::OK);
     assert_eq!(world.names().await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_cron_service_of_app_engine_stores_the_task_of_the_last_tick_once() {
+    // On time, by a clock that is behind, and late.
+    for now in ["2026-03-02T08:00:00.4Z", "2026-03-02T07:59:58Z", "2026-03-02T08:20:00Z"] {
+        let (tasks, service) = on_app_engine(now);
+        for _ in 0..2 {
+            assert_eq!(call(&service, "shop.reports/daily", &["true"]).await, StatusCode::OK);
+        }
+        let [name] = names(&tasks).await.try_into().unwrap();
+        assert!(name.ends_with("-20260302T080000Z"), "{now}: {name}");
+    }
+    let (tasks, service) = on_app_engine("2026-03-02T08:07:30Z");
+    assert_eq!(call(&service, "shop.reports/often", &["true"]).await, StatusCode::OK);
+    let [name] = names(&tasks).await.try_into().unwrap();
+    assert!(name.ends_with("-20260302T080700Z"), "an interval has no times of its own: {name}");
+    let unknown = call(&service, "shop.reports/other", &["true"]).await;
+    assert_eq!(unknown, StatusCode::NOT_FOUND, "it has no schedule");
+}
+
+#[tokio::test]
+async fn only_app_engine_proves_that_its_cron_service_calls() {
+    let (tasks, service) = on_app_engine("2026-03-02T08:00:00Z");
+    for values in [&[][..], &["false"], &["true", "true"]] {
+        let status = call(&service, "shop.reports/daily", values).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{values:?}");
+    }
+    let sent = Request::post("/_cb/deferred/shop.reports/daily").header("x-appengine-cron", "true");
+    let (status, _) = service.send(sent.body(Bytes::new()).unwrap()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "it sends no task");
+    assert!(names(&tasks).await.is_empty());
+    let world = World::new();
+    let status = call(&world.service, "shop.reports/daily", &["true"]).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "the header proves nothing elsewhere");
+    assert!(world.names().await.is_empty());
 }
 
 #[tokio::test]
