@@ -21,7 +21,7 @@ pub(super) async fn enqueue(
     request: Enqueue,
 ) -> Result<Vec<Result<Deferred, Error>>, Fault> {
     let Enqueue { now, tasks, .. } = request;
-    if tasks.iter().all(|task| task.spec.name.is_none()) {
+    if tasks.iter().all(|task| !task.spec.is_known_by_more()) {
         return store(&shared, now, tasks).await;
     }
     let mut answers: Vec<_> = tasks.iter().map(|_| None).collect();
