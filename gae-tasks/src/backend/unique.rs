@@ -119,7 +119,8 @@ fn rescheduled(
         }
     };
     let is_paused = matches!(facts.wait, Wait::Pause { until, .. } if until > wait.due());
-    (!facts.forced && !is_paused).then_some(wait)
+    let is_same = wait.due() == facts.wait.due();
+    (!facts.forced && !is_paused && !is_same).then_some(wait)
 }
 
 /// A pause belongs to the attempts of one task; another one waits as long.

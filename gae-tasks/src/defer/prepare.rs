@@ -141,7 +141,11 @@ impl Defer {
         };
         check_schedule(kind, schedule, client)?;
         let key = unique.map(|unique| unique.key(registration, &payload)).transpose();
-        let mut unique = key.map_err(|error| unreadable(&error))?;
+        let mut unique = key.map_err(|error| Error::InvalidOption {
+            kind: kind.to_owned(),
+            option: ".unique(..)",
+            problem: format!("makes no key: {error}"),
+        })?;
         // All tasks of a key are in one queue.
         let chosen = unique.map_or(id, |key| TaskId::from_bytes(*key.as_bytes()));
         let queue = queue(self.queues, registration, client, name.as_ref(), chosen)?;

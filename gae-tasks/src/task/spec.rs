@@ -77,6 +77,7 @@ impl TaskSpec {
     }
 
     /// Whether the task has a name or a key, which other tasks may have in turn.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn is_known_by_more(&self) -> bool {
         self.name.is_some() || self.unique.is_some()
     }

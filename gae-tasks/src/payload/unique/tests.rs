@@ -9,8 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::payload::Tracer;
 
-fn schema<T: DeserializeOwned>(name: &'static str) -> Schema {
-    Tracer::schema(|tracer| tracer.parameter::<T>(name)).unwrap()
+fn schema<T: DeserializeOwned>() -> Schema {
+    Tracer::schema(|tracer| tracer.parameter::<T>("p")).unwrap()
+}
+
+/// A schema in its readable form.
+fn written(text: &str) -> Schema {
+    text.parse().unwrap()
 }
 
 fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
@@ -19,7 +24,7 @@ fn bytes<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// The key of one parameter.
 fn key<T: Serialize + DeserializeOwned>(value: &T) -> [u8; 16] {
-    key_of_args("shop/send", (&schema::<T>("p"), &bytes(value)), None, &[]).unwrap()
+    key_of_args("shop/send", (&schema::<T>(), &bytes(value)), None, &[]).unwrap()
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,7 +42,7 @@ struct Reordered {
     later: Option<bool>,
     lines: Vec<(u64, f64)>,
     id: Option<u128>,
-    note: Option<Option<String>>,
+    note: Option<String>,
 }
 
 fn orders() -> impl Strategy<Value = Order> {
@@ -62,15 +67,11 @@ fn reordered(order: &Order) -> Reordered {
             .map(|(number, price)| ((*number).into(), (*price).into()))
             .collect(),
         id: Some(order.id.into()),
-        note: order.note.clone().map(Some),
+        note: order.note.clone(),
     }
 }
 
 /// A map that is written in the order given, as a `HashMap` may be.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(transparent)]
-struct Unsorted(BTreeMap<String, u8>);
-
 struct Entries(Vec<(String, u8)>);
 
 impl Serialize for Entries {
@@ -102,7 +103,7 @@ proptest! {
         shuffled.sort_by_key(|(key, value)| {
             crate::attributes::checksum(format!("{by} {key} {value}").as_bytes())
         });
-        let schema = schema::<Unsorted>("p");
+        let schema = schema::<BTreeMap<String, u8>>();
         let of = |entries| {
             key_of_args("shop/send", (&schema, &bytes(&Entries(entries))), None, &[]).unwrap()
         };
@@ -111,7 +112,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_key_or_an_error(payload in proptest::collection::vec(any::<u8>(), 0..64)) {
-        _ = key_of_args("shop/send", (&schema::<Order>("p"), &payload), None, &[]);
+        _ = key_of_args("shop/send", (&schema::<Order>(), &payload), None, &[]);
     }
 }
 
@@ -178,10 +179,12 @@ fn only_chosen_parameters_count() {
 
 #[test]
 fn names_and_kinds_count() {
-    let of =
-        |kind, name| key_of_args(kind, (&schema::<u8>(name), &bytes(&1_u8)), None, &[]).unwrap();
-    assert_ne!(of("shop/send", "p"), of("shop/send", "q"));
-    assert_ne!(of("shop/send", "p"), of("shop/sen", "dp"));
+    let of = |kind, schema| {
+        let schema = written(schema);
+        key_of_args(kind, (&schema, &bytes(&1_u8)), None, &[]).unwrap()
+    };
+    assert_ne!(of("shop/send", "(p: u8)"), of("shop/send", "(q: u8)"));
+    assert_ne!(of("shop/send", "(p: u8)"), of("shop/sen", "(dp: u8)"));
     assert_ne!(key_of_text("a", "bc"), key_of_text("ab", "c"));
 }
 
@@ -193,7 +196,7 @@ fn a_parameter_with_its_default_counts_as_absent() {
         key_of_args("shop/send", (&schema, &payload), None, &defaults).unwrap()
     };
     let absent = {
-        let (schema, payload) = (schema::<String>("note"), bytes(&"a"));
+        let (schema, payload) = (written("(note: String)"), bytes(&"a"));
         key_of_args("shop/send", (&schema, &payload), None, &[]).unwrap()
     };
     assert_eq!(of(7), absent);
