@@ -80,8 +80,8 @@ fn parameters(task: &Task) -> impl Iterator<Item = TokenStream> {
     })
 }
 
-/// Generates the defaults of parameters, for a task that is unique by some: a parameter that has its
-/// default counts as absent.
+/// Generates the defaults of parameters, for a task that is unique by some: a parameter that has
+/// its default counts as absent.
 fn defaults(task: &Task) -> impl Iterator<Item = TokenStream> {
     let door = &task.door;
     let is_asked = task.settings.unique_by.is_some();

@@ -144,8 +144,8 @@ impl Defer {
     /// Names the task, `[A-Za-z0-9_-]{1,500}`: if the queue has, or recently had, a task of this
     /// name, no other one is deferred.
     ///
-    /// A name is blocked by a task that waits or runs, by its dead letter, and for a while after the
-    /// task is over, however it ended: for as long as its queue says
+    /// A name is blocked by a task that waits or runs, by its dead letter, and for a while after
+    /// the task is over, however it ended: for as long as its queue says
     /// ([`tombstone_retention`](crate::QueueConfig::with_tombstone_retention), a day by default; at
     /// Google, up to nine days). To choose what blocks, and what happens then, make the task
     /// [unique](Self::unique). A task has a name or a key, never both.

@@ -99,8 +99,8 @@ fn change(
     }
 }
 
-/// Returns how the task waits from now on; `None` if it waits as before. A task that was made due by
-/// hand stays due, and a pause after a failure, or after a reader refused, is never shortened.
+/// Returns how the task waits from now on; `None` if it waits as before. A task that was made due
+/// by hand stays due, and a pause after a failure, or after a reader refused, is never shortened.
 fn rescheduled(
     facts: Facts,
     reschedules: Reschedule,

@@ -55,10 +55,11 @@ impl Unique {
     /// Makes the key of the args: of the parameters that the attribute names as `unique_by`, or if
     /// it names none, of all.
     ///
-    /// Values are compared, not bytes: the order of fields and of the entries of a map, the width of
-    /// a number, and whether a value is in an `Option` do not matter. A field or a parameter that is
-    /// `None` counts as absent; so does a parameter that has its `#[default]`, if the attribute has
-    /// `unique_by`. The order of a sequence matters: use a `BTreeSet` in place of a `HashSet`.
+    /// Values are compared, not bytes: the order of fields and of the entries of a map, the width
+    /// of a number, and whether a value is in an `Option` do not matter. A field or a parameter
+    /// that is `None` counts as absent; so does a parameter that has its `#[default]`, if the
+    /// attribute has `unique_by`. The order of a sequence matters: use a `BTreeSet` in place of a
+    /// `HashSet`.
     pub const fn by_args() -> Self {
         Self::new(By::Args)
     }
@@ -88,8 +89,8 @@ impl Unique {
     }
 
     /// Has a task that runs not block the key: one more is stored behind it, and a call that meets
-    /// that one is in conflict with it. The one behind sees whatever was written before its call. It
-    /// may begin while the first still runs, unless the queue runs one task at a time.
+    /// that one is in conflict with it. The one behind sees whatever was written before its call.
+    /// It may begin while the first still runs, unless the queue runs one task at a time.
     pub const fn behind(mut self) -> Self {
         self.on_conflict.over_running = false;
         self

@@ -154,8 +154,9 @@
 //! A key belongs to a queue and to the kind of the task; a unique task that is spread goes to the
 //! queue of its key. What runs is never changed: such a call answers
 //! [`Conflict::Running`](crate::Conflict::Running) and stores nothing. A call with a name is not
-//! unique by its attribute, nor is the tick of a schedule. On Cloud Tasks, where there are only names,
-//! `Unique::by_args().over_dead().over_finished()` becomes one, and anything else is refused.
+//! unique by its attribute, nor is the tick of a schedule. On Cloud Tasks, where there are only
+//! names, `Unique::by_args().over_dead().over_finished()` becomes one, and anything else is
+//! refused.
 //!
 //! # Queues
 //!

@@ -12,7 +12,7 @@ mod walk;
 mod tests;
 
 use self::digest::digest;
-use self::walk::Walk;
+use self::walk::{Walk, first_name, is_absent, put_text};
 use super::UnreadableError;
 use super::parameter::DefaultOf;
 use super::resolve::{Failure, Reason, Step};
@@ -83,7 +83,7 @@ fn values<'a>(
             continue;
         }
         let value = walk.value(parameter.node).map_err(within)?;
-        if !walk::is_absent(&value) && !is_default(schema, parameter, &value, defaults) {
+        if !is_absent(&value) && !is_default(schema, parameter, &value, defaults) {
             values.push((name, value));
         }
     }
@@ -94,27 +94,11 @@ fn values<'a>(
 }
 
 /// Whether a parameter has its default. A default that cannot be read is not known.
-fn is_default(
-    schema: &Schema,
-    parameter: &Member,
-    value: &[u8],
-    defaults: &[DefaultOf],
-) -> bool {
+fn is_default(schema: &Schema, parameter: &Member, value: &[u8], defaults: &[DefaultOf]) -> bool {
     let known = defaults.iter().find(|known| parameter.is_named(known.name));
     let Some(bytes) = known.and_then(|known| (known.bytes)()) else { return false };
     let default = Walk::new(schema, &bytes).value(parameter.node);
     default.is_ok_and(|default| default == value)
-}
-
-/// The name under which a member counts.
-fn first_name(member: &Member) -> &str {
-    member.names.first().map_or("", |name| name)
-}
-
-/// Adds a text and its length, so that it cannot run into what follows.
-fn put_text(hashed: &mut Vec<u8>, text: &str) {
-    hashed.extend((text.len() as u64).to_be_bytes());
-    hashed.extend(text.as_bytes());
 }
 
 /// The first half of the digest.

@@ -29,7 +29,8 @@ pub struct TaskSpec {
     pub queue: QueueName,
     /// The name of the task; no other task of the queue may have the same name.
     pub name: Option<TaskName>,
-    /// The key of a unique task, which then has no name: see [`Defer::unique`](crate::Defer::unique).
+    /// The key of a unique task, which then has no name: see
+    /// [`Defer::unique`](crate::Defer::unique).
     pub unique: Option<UniqueKey>,
     /// A cap on the task's attempts; reaching the cap is enough to end the task.
     pub max_attempts: Option<u32>,

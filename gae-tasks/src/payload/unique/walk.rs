@@ -1,6 +1,5 @@
 //! The walk over the values of a payload: writes each in its canonical form.
 
-use super::{first_name, put_text};
 use crate::payload::resolve::{Cursor, Failure, Ignores, Reason};
 use crate::payload::schema::Schema;
 use crate::payload::schema::node::{Leaf, MAX_DEPTH, Member, Node, NodeId};
@@ -180,6 +179,17 @@ impl<'a> Walk<'a> {
         }
         Ok(())
     }
+}
+
+/// The name under which a member counts.
+pub(super) fn first_name(member: &Member) -> &str {
+    member.names.first().map_or("", |name| name)
+}
+
+/// Adds a text and its length, so that it cannot run into what follows.
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_len(out, text.len());
+    out.extend(text.as_bytes());
 }
 
 fn put_len(out: &mut Vec<u8>, len: usize) {
