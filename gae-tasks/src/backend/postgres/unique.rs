@@ -100,6 +100,24 @@ pub(super) async fn insert(
     Ok((tasks.iter().map(answer).collect(), receipt))
 }
 
+/// Returns the answer for a task that has a key, if it is clear before anything is written: the
+/// task is stored already, or another one has the key and stays as it is.
+pub(super) async fn ask(
+    database: &Database,
+    connection: &mut PgConnection,
+    now: Now,
+    task: &NewTask,
+) -> Result<Option<Deferred>, Fault> {
+    let text = |text: &'static str| database.prepared(text);
+    let look = Look::at(&text, connection, now, task).await?;
+    if look.is_stored {
+        return Ok(Some(Deferred::new(task.spec.id, true)));
+    }
+    let claim = claim(look.holder, task.on_conflict, task.schedule, look.now);
+    let is_clear = matches!(claim, Claim::Leave(..));
+    Ok(is_clear.then(|| claim.answer(task.spec.id)))
+}
+
 /// Waits until nobody else decides about the keys of these tasks; holds them until the transaction
 /// ends.
 pub(super) async fn lock<'t>(
