@@ -26,8 +26,8 @@ pub(super) fn take(
     now: Timestamp,
 ) -> Result<(Deferred, Option<Place>), Fault> {
     let (own, queue) = (task.spec.id, &task.spec.queue);
-    // Checked before the key: the same task again has the same answer as the first time, whoever has
-    // its key. The caller inserts nothing then.
+    // Checked before the key: the same task again has the same answer as the first time, whoever
+    // has its key. The caller inserts nothing then.
     if task::is_stored(connection, own)? {
         return Ok((Deferred::new(own, true), None));
     }

@@ -48,14 +48,24 @@ pub(super) async fn store(
         };
         let place = place.unwrap_or((Wait::scheduled(task.schedule, now), now));
         let due = insert(statements, task, lane, place).await?;
-        first_due.entry(lane).and_modify(|first| *first = due.min(*first)).or_insert(due);
         answers.push(answer);
+        if spec.unique.is_some() {
+            // The next task may take its place.
+            add_ready(statements, lane, due).await?;
+        } else {
+            first_due.entry(lane).and_modify(|first| *first = due.min(*first)).or_insert(due);
+        }
     }
     for (lane, due) in first_due {
-        let values = [(Standing::Clear as i64).into(), lane.into(), due.into()];
-        statements.run(ready::ADD, &values).await?;
+        add_ready(statements, lane, due).await?;
     }
     Ok(answers)
+}
+
+/// Records that a task waits in a lane.
+async fn add_ready(statements: &mut impl Statements, lane: i64, due: i64) -> Result<(), Failed> {
+    let values = [(Standing::Clear as i64).into(), lane.into(), due.into()];
+    statements.run(ready::ADD, &values).await.map(drop)
 }
 
 /// Writes the rows of a task; returns when it is due, in the stored form of its lane.
