@@ -28,6 +28,8 @@ pub(crate) struct Attribute {
     pub(crate) min_backoff: Option<LitStr>,
     pub(crate) max_backoff: Option<LitStr>,
     pub(crate) priority: Option<LitInt>,
+    /// `None` if the key is not given, or its value cannot be read.
+    pub(crate) unique_by: Option<Vec<LitStr>>,
     pub(crate) cron: Option<Expr>,
     pub(crate) timezone: Option<Expr>,
     /// `None` if there are none, or they cannot be read.
@@ -52,7 +54,7 @@ pub(crate) struct CronArg {
 }
 
 /// Each key with an example of its value.
-const KEYS: [(&str, &str); 18] = [
+const KEYS: [(&str, &str); 19] = [
     ("queue", "queue = \"emails\""),
     ("queues", "queues = [\"emails-1\", \"emails-2\"]"),
     ("name", "name = \"shop/send_welcome\""),
@@ -67,6 +69,7 @@ const KEYS: [(&str, &str); 18] = [
     ("min_backoff", "min_backoff = \"10s\""),
     ("max_backoff", "max_backoff = \"1h\""),
     ("priority", "priority = 10"),
+    ("unique_by", "unique_by = [\"user_id\"]"),
     ("cron", "cron = \"0 9 * * MON-FRI\""),
     ("timezone", "timezone = \"Europe/Paris\""),
     ("cron_args", "cron_args(user_id = 7)"),
@@ -74,7 +77,7 @@ const KEYS: [(&str, &str); 18] = [
 ];
 
 /// Other tools' words for a key, which [`names::nearest`] would not match with the key.
-const SYNONYMS: [(&str, &str); 14] = [
+const SYNONYMS: [(&str, &str); 16] = [
     ("timeout", "deadline"),
     ("dispatch_deadline", "deadline"),
     ("retries", "max_attempts"),
@@ -87,6 +90,8 @@ const SYNONYMS: [(&str, &str); 14] = [
     ("migrate", "upgrade"),
     ("secret", "sensitive"),
     ("redact", "sensitive"),
+    ("unique", "unique_by"),
+    ("dedupe", "unique_by"),
     ("schedule", "cron"),
     ("tz", "timezone"),
 ];
@@ -178,6 +183,7 @@ impl Attribute {
             "min_backoff" => self.min_backoff = Some(input.parse()?),
             "max_backoff" => self.max_backoff = Some(input.parse()?),
             "priority" => self.priority = Some(input.parse()?),
+            "unique_by" => self.unique_by = Some(one_or_more(input)?),
             "cron" => self.cron = Some(constant(input)?),
             "timezone" => self.timezone = Some(constant(input)?),
             _ => self.krate = Some(input.call(Path::parse_mod_style)?),
@@ -334,7 +340,7 @@ mod tests {
             sensitive = "card.number",
             deadline = "30s", max_attempts = 3, min_backoff = "10s", max_backoff = "1h",
             cron = "0 9 * * *", timezone = zones::OFFICE, cron_args(user_id = 7, to = "a".into(),),
-            priority = -10, crate = ::renamed::door,
+            priority = -10, unique_by = ["user_id", "to"], crate = ::renamed::door,
         });
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(attribute.queues.unwrap().len(), 2);
@@ -350,6 +356,7 @@ mod tests {
             ["10s", "1h"]
         );
         assert_eq!(attribute.priority.unwrap().base10_digits(), "-10");
+        assert_eq!(attribute.unique_by.unwrap()[1].value(), "to");
         assert!(matches!(attribute.cron, Some(Expr::Lit(_))));
         assert!(matches!(attribute.timezone, Some(Expr::Path(_))));
         let names: Vec<_> =

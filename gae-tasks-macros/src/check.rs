@@ -37,6 +37,7 @@ pub(crate) fn settings(attribute: &Attribute, errors: &mut Errors) -> Settings {
             .as_ref()
             .and_then(|number| max_attempts(number, errors)),
         priority: attribute.priority.as_ref().and_then(|number| priority(number, errors)),
+        unique_by: unique_by(attribute, errors),
         cron: cron::schedule(attribute, errors),
     }
 }
@@ -154,6 +155,19 @@ fn priority(number: &LitInt, errors: &mut Errors) -> Option<i8> {
         errors.on(number, "`priority` is out of range: write -100 to 100, higher is sooner");
     }
     value
+}
+
+/// Returns the parameters that the task is unique by.
+fn unique_by(attribute: &Attribute, errors: &mut Errors) -> Option<Vec<LitStr>> {
+    let names = attribute.unique_by.as_ref()?;
+    if names.is_empty() {
+        errors.at(
+            attribute.key("unique_by"),
+            "`unique_by` is empty: name at least one parameter, or leave the key out",
+        );
+    }
+    unique(names, errors);
+    Some(names.clone())
 }
 
 /// Returns the distinct values of a list and records an error for each repeated value.

@@ -1,5 +1,5 @@
-//! The rules for what the attribute says about older payloads: aliases, ignored and sensitive
-//! paths, and upgrades.
+//! The rules for what the attribute says about parameters and older payloads: aliases, ignored and
+//! sensitive paths, what a task is unique by, and upgrades.
 
 use quote::ToTokens;
 use syn::{LitStr, Path};
@@ -18,6 +18,9 @@ pub(crate) fn check(task: &Task, errors: &mut Errors) {
     }
     for path in &task.settings.sensitive {
         sensitive(task, path, errors);
+    }
+    for name in task.settings.unique_by.iter().flatten() {
+        unique_by(task, name, errors);
     }
 }
 
@@ -179,6 +182,23 @@ fn sensitive(task: &Task, literal: &LitStr, errors: &mut Errors) {
     let message = match nearest(task, name) {
         Some(near) => format!("`{name}` is not a parameter that is sent, did you mean `{near}`?"),
         None => format!("`{name}` is not a parameter that is sent: begin the path with one"),
+    };
+    errors.on(literal, message);
+}
+
+fn unique_by(task: &Task, literal: &LitStr, errors: &mut Errors) {
+    let name = literal.value();
+    let message = match Known::of(task, &name) {
+        Known::Parameter => return,
+        Known::AliasOf(parameter) => {
+            format!("`{name}` is an alias of the parameter `{parameter}`: write `{parameter}`")
+        }
+        Known::Ignored | Known::Nowhere => match nearest(task, &name) {
+            Some(near) => {
+                format!("`{name}` is not a parameter that is sent, did you mean `{near}`?")
+            }
+            None => format!("`{name}` is not a parameter that is sent: write the name of one"),
+        },
     };
     errors.on(literal, message);
 }

@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) min_backoff: Option<Duration>,
     pub(crate) max_backoff: Option<Duration>,
     pub(crate) priority: Option<i8>,
+    /// The parameters that the task is unique by; `None` if the key is not given.
+    pub(crate) unique_by: Option<Vec<LitStr>>,
     pub(crate) cron: Option<Schedule>,
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
+use crate::marks::DefaultOf;
 use crate::model::Task;
-use crate::{cron, upgrade};
+use crate::{bounds, cron, upgrade};
 
 /// Generates the task's element of the distributed slice.
 pub(crate) fn element(task: &Task) -> TokenStream {
@@ -21,6 +22,9 @@ pub(crate) fn element(task: &Task) -> TokenStream {
             .map(|value| duration(task, value));
     let max_attempts = option(task, settings.max_attempts.map(|attempts| quote!(#attempts)));
     let priority = settings.priority.unwrap_or_default();
+    let unique_by = settings.unique_by.as_ref().map(|names| quote!(&[#(#names),*]));
+    let unique_by = option(task, unique_by);
+    let defaults = defaults(task);
     let cron = option(task, cron::declaration(task));
     let here = task.function.sig.ident.span();
     let location = quote_spanned! {here=>
@@ -41,6 +45,8 @@ pub(crate) fn element(task: &Task) -> TokenStream {
             max_attempts: #max_attempts,
             backoff: #door::TypeBackoff { min: #min_backoff, max: #max_backoff },
             priority: #priority,
+            unique_by: #unique_by,
+            defaults: &[#(#defaults),*],
             cron: #cron,
             states: &[#(#door::StateType::of::<#states>()),*],
             location: #location,
@@ -71,6 +77,26 @@ fn parameters(task: &Task) -> impl Iterator<Item = TokenStream> {
                 is_sensitive: #is_sensitive,
             }
         }
+    })
+}
+
+/// Generates the defaults of parameters, for a task that is unique by some: a parameter that has
+/// its default counts as absent.
+fn defaults(task: &Task) -> impl Iterator<Item = TokenStream> {
+    let door = &task.door;
+    let is_asked = task.settings.unique_by.is_some();
+    task.payload().filter(move |_| is_asked).filter_map(move |(field, parameter)| {
+        let (name, ty) = (parameter.sent_as(field), parameter.ty());
+        let value = match parameter.marks.default.as_ref()? {
+            DefaultOf::Type => quote!(<#ty as #door::DefaultParameter>::value()),
+            DefaultOf::Value(expr) => {
+                let default = bounds::default(task, parameter, expr);
+                quote!({ let __value = #default; __value() })
+            }
+        };
+        Some(quote! {
+            #door::DefaultOf { name: #name, bytes: || #door::default_bytes::<#ty>(&#value) }
+        })
     })
 }
 

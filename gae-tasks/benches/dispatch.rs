@@ -66,6 +66,8 @@ const fn neighbour(kind: &'static str) -> Registration {
         max_attempts: None,
         backoff: TypeBackoff::NONE,
         priority: 0,
+        unique_by: None,
+        defaults: &[],
         cron: None,
         states: &[],
         location: Location { file: file!(), line: line!(), column: 1 },

@@ -13,7 +13,7 @@ use crate::backend::transaction::{CompleteInTx, Storage};
 use crate::backend::{CallersTransaction, LeaseRef};
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::{Kind, TaskId, TaskName};
+use crate::task::{Kind, TaskId, TaskName, UniqueKey};
 use crate::time::Timestamp;
 
 /// The running attempt, as a handler sees it: a parameter marked `#[context]`, or
@@ -65,6 +65,8 @@ pub(crate) struct Held {
     pub(crate) lost_leases: u32,
     /// The number of attempts that had begun before.
     pub(crate) attempts: u32,
+    /// The key of the task, if it is unique.
+    pub(crate) unique: Option<UniqueKey>,
     pub(crate) storage: Arc<Storage>,
 }
 
@@ -237,7 +239,7 @@ impl TaskContext {
 
     fn completion(&self) -> Result<CompleteInTx, Error> {
         const CALL: &str = "complete_in";
-        let Some(Held { lease, lost_leases, attempts, storage }) = &self.0.lease else {
+        let Some(Held { lease, lost_leases, attempts, unique, storage }) = &self.0.lease else {
             let problem = "completes only tasks that a worker has leased: this one is not stored \
                            in a database";
             return Err(Error::in_transaction(CALL, problem.to_owned()));
@@ -250,6 +252,7 @@ impl TaskContext {
             attempts: *attempts,
             queue: self.queue().clone(),
             name: self.name().cloned(),
+            unique: *unique,
         })
     }
 

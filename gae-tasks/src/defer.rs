@@ -5,11 +5,13 @@ mod options;
 mod prepare;
 #[cfg(feature = "cron")]
 mod template;
+mod unique;
 
 use std::time::Duration;
 
 use self::options::Options;
 pub(crate) use self::prepare::Prepared;
+pub use self::unique::Unique;
 use crate::attributes::Target;
 use crate::client::{Client, boxed_future};
 use crate::error::Error;
@@ -141,6 +143,12 @@ impl Defer {
 
     /// Names the task, `[A-Za-z0-9_-]{1,500}`: if the queue has, or recently had, a task of this
     /// name, no other one is deferred.
+    ///
+    /// A name is blocked by a task that waits or runs, by its dead letter, and for a while after
+    /// the task is over, however it ended: for as long as its queue says
+    /// ([`tombstone_retention`](crate::QueueConfig::with_tombstone_retention), a day by default; at
+    /// Google, up to nine days). To choose what blocks, and what happens then, make the task
+    /// [unique](Self::unique). A task has a name or a key, never both.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -164,6 +172,32 @@ impl Defer {
     /// false`.
     pub fn must_be_new(mut self) -> Self {
         self.must_be_new = true;
+        self
+    }
+
+    /// Makes the task unique: of those with the same key, a queue has one that waits. What the key
+    /// is, what else blocks it, and what happens then says [`Unique`]; the answer says what
+    /// happened, as [`Deferred::conflict`]. In place of the attribute's `unique_by`. See the guide
+    /// [deferring](crate::guide::deferring#unique-tasks).
+    ///
+    /// ```
+    /// # use gae_tasks::{Client, deferred};
+    /// use gae_tasks::Unique;
+    ///
+    /// #[deferred(queue = "search")]
+    /// async fn index_page(page: u64) {}
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), gae_tasks::Error> {
+    /// let tasks = Client::open("memory:").await?;
+    /// let first = index_page::defer(7).unique(Unique::by_args()).on(&tasks).await?;
+    /// let second = index_page::defer(7).unique(Unique::by_args()).on(&tasks).await?;
+    /// assert_eq!((second.id, second.created), (first.id, false));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unique(mut self, unique: Unique) -> Self {
+        self.options().unique = Some(unique);
         self
     }
 

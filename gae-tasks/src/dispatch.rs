@@ -257,8 +257,8 @@ impl TaskContext {
             traceparent: traceparent(task.spec.attributes.as_deref()),
         };
         let &LeasedTask { lease, lost_leases, attempts, .. } = task;
-        let storage = Arc::clone(storage);
-        Self::leased(attempt, Held { lease, lost_leases, attempts, storage })
+        let (unique, storage) = (task.spec.unique, Arc::clone(storage));
+        Self::leased(attempt, Held { lease, lost_leases, attempts, unique, storage })
     }
 
     /// The context of the only attempt at a task that is not stored.

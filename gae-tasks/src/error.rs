@@ -263,6 +263,22 @@ pub enum Error {
         backend: &'static str,
     },
 
+    /// A task is unique in a way that the backend does not have.
+    #[error(
+        "`{kind}` is unique {how}, but the `{backend}` backend knows only names, which stay \
+         blocked after their tasks, and leaves the other task as it is: use \
+         `.unique(Unique::by_args().over_dead().over_finished())`, or `.named(..)`"
+    )]
+    #[non_exhaustive]
+    UnsupportedUnique {
+        /// The kind of the task.
+        kind: String,
+        /// What the backend lacks.
+        how: &'static str,
+        /// The name of the backend.
+        backend: &'static str,
+    },
+
     /// An option of a deferred task has an invalid value.
     #[error("`{option}` of `{kind}` {problem}")]
     #[non_exhaustive]

@@ -201,7 +201,7 @@ pub use cron::{CRON_TZDB_VERSION, Cron, CronError, CronTicks, Missed};
 #[cfg(all(feature = "cron", feature = "yaml"))]
 #[cfg_attr(docsrs, doc(cfg(all(feature = "cron", feature = "yaml"))))]
 pub use cron::{CronEntry, CronFile};
-pub use defer::{Defer, DeferFuture};
+pub use defer::{Defer, DeferFuture, Unique};
 pub use error::{Error, FileMistake};
 #[doc = include_str!("docs/deferred.md")]
 #[doc(inline)]
@@ -216,7 +216,10 @@ pub use payload::{Schema, SchemaError, UnreadableError};
 pub use queue::{Attempts, QueueConfig, QueueName, Queues, RetryConfig};
 pub use registry::Registry;
 pub use retention::Retention;
-pub use task::{Deferred, Kind, Route, Shape, TaskId, TaskName, TaskSpec};
+pub use task::{
+    Conflict, Deferred, Kind, OnConflict, Reschedule, Route, Shape, TaskId, TaskName, TaskSpec,
+    UniqueKey,
+};
 pub use task_type::{Args, Task};
 pub use time::{Now, Schedule, Timestamp};
 pub use worker::{Signals, signals};

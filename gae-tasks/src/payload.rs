@@ -12,6 +12,7 @@ pub(crate) mod schema;
 mod sensitive;
 mod show;
 pub(crate) mod trace;
+mod unique;
 mod unreadable;
 mod upgrade;
 
@@ -25,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::beside::bytes_beside;
 #[cfg(feature = "json")]
 pub use self::json::Json;
-pub use self::parameter::{DefaultParameter, Parameter};
+pub use self::parameter::{DefaultOf, DefaultParameter, Parameter, default_bytes};
 pub use self::reading::Readings;
 pub(crate) use self::reading::{CannotRead, Decision, Reading};
 #[cfg_attr(
@@ -39,6 +40,7 @@ pub use self::sensitive::SensitivePaths;
 pub(crate) use self::sensitive::sensitive_paths;
 pub(crate) use self::show::{as_json, names_something};
 pub use self::trace::{TraceDeserialize, TraceOther, Traceable, Tracer};
+pub(crate) use self::unique::{key_of_args, key_of_text};
 pub use self::unreadable::UnreadableError;
 pub use self::upgrade::{UpgradesTo, Upgrading, no_upgrade};
 use crate::task::Redacted;

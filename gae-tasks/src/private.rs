@@ -18,9 +18,9 @@ pub use crate::handler::{
 };
 pub use crate::outcome::Outcome;
 pub use crate::payload::{
-    Decoder, DefaultParameter, Described, DescribedDebug, DescribedOther, Encoder, Parameter,
-    Readings, TraceDeserialize, TraceOther, Traceable, Tracer, UnreadableError, Unshown,
-    UpgradesTo, Upgrading, no_upgrade,
+    Decoder, DefaultOf, DefaultParameter, Described, DescribedDebug, DescribedOther, Encoder,
+    Parameter, Readings, TraceDeserialize, TraceOther, Traceable, Tracer, UnreadableError, Unshown,
+    UpgradesTo, Upgrading, default_bytes, no_upgrade,
 };
 pub use crate::queue::TypeBackoff;
 pub use crate::registration::{

@@ -12,8 +12,8 @@ use linkme::distributed_slice;
 use crate::cron::{Cron, CronError};
 use crate::handler::Run;
 use crate::payload::{
-    Parameter, Reading, Readings, Schema, SensitivePaths, Tracer, UnreadableError, names_something,
-    sensitive_paths,
+    DefaultOf, Parameter, Reading, Readings, Schema, SensitivePaths, Tracer, UnreadableError,
+    names_something, sensitive_paths,
 };
 use crate::queue::TypeBackoff;
 use crate::task::Shape;
@@ -72,6 +72,10 @@ pub struct Registration {
     pub backoff: TypeBackoff,
     /// The priority of its tasks among others of their queue.
     pub priority: i8,
+    /// The parameters that each of its calls is unique by, unless the call says otherwise.
+    pub unique_by: Option<&'static [&'static str]>,
+    /// The defaults of its parameters, if it is unique by some.
+    pub defaults: &'static [DefaultOf],
     /// The schedule on which it is deferred by itself.
     pub cron: Option<CronDeclaration>,
     /// The types of state that the function takes.
@@ -347,6 +351,8 @@ impl Registration {
             max_attempts: None,
             backoff: TypeBackoff::NONE,
             priority: 0,
+            unique_by: None,
+            defaults: &[],
             cron: None,
             states: &[],
             location: Location { file: "shop.rs", line: 1, column: 1 },

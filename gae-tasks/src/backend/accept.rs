@@ -10,6 +10,7 @@ use super::request::NewTask;
 use crate::attributes::Attributes;
 use crate::error::Error;
 use crate::queue::RetryConfig;
+use crate::task::{OnConflict, Reschedule};
 
 /// The sizes that a client of a backend accepts.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +102,29 @@ pub(crate) fn check_priority(
         }
         None => Ok(()),
     }
+}
+
+/// Checks that names can do what a unique task asks for, on a backend that has nothing else.
+///
+/// # Errors
+/// [`Error::UnsupportedUnique`].
+pub(crate) fn check_unique(
+    kind: &str,
+    rules: OnConflict,
+    limits: &Capabilities,
+) -> Result<(), Error> {
+    let how = match rules {
+        _ if limits.unique => return Ok(()),
+        OnConflict { replaces_args: true, .. } => "and replaces the args of a waiting task",
+        OnConflict { reschedules: Reschedule::ToCall | Reschedule::Within(_), .. } => {
+            "and changes the time of a waiting task"
+        }
+        OnConflict { over_running: false, .. } => "behind a task that runs",
+        OnConflict { over_dead: false, .. } => "though not over dead letters",
+        OnConflict { over_finished: false, .. } => "though not over finished tasks",
+        _ => return Ok(()),
+    };
+    Err(Error::UnsupportedUnique { kind: kind.to_owned(), how, backend: limits.backend })
 }
 
 /// Checks that the backend has the options that only some backends have.

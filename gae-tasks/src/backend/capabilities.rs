@@ -42,6 +42,9 @@ pub struct Capabilities {
     /// Whether a task can have a priority: `priority` of the attribute and
     /// [`Defer::priority`](crate::Defer::priority).
     pub priorities: bool,
+    /// Whether a task can be unique in every way of [`Defer::unique`](crate::Defer::unique). If
+    /// not, names do what they can.
+    pub unique: bool,
     /// Whether the storage keeps dead letters.
     pub dead_letters: bool,
     /// Whether a queue configures how long dead letters and the names of finished tasks are kept:
@@ -76,6 +79,7 @@ impl Capabilities {
             headers: false,
             backoff: true,
             priorities: true,
+            unique: true,
             dead_letters: true,
             retention: true,
             queue_limits: QueueLimits::ALL,

@@ -51,7 +51,7 @@ impl Definition {
     /// Encodes the definition; the first byte is the version. `None` if postcard refuses a value.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
         let Self { missed, task } = self;
-        let NewTask { spec, payload, schema, sensitive, schedule: _ } = task;
+        let NewTask { spec, payload, schema, sensitive, schedule: _, on_conflict: _ } = task;
         // Destructured, so that a new field cannot be forgotten here.
         let TaskSpec {
             id: _,
@@ -59,6 +59,8 @@ impl Definition {
             shape,
             queue,
             name: _,
+            // A tick has its own name.
+            unique: _,
             max_attempts,
             retry,
             deadline,

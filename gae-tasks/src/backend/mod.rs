@@ -36,6 +36,7 @@ pub(crate) mod settle;
 mod shared;
 mod survey;
 pub(crate) mod transaction;
+pub(crate) mod unique;
 
 #[cfg(feature = "cloud-tasks")]
 #[cfg_attr(docsrs, doc(cfg(feature = "cloud-tasks")))]

@@ -63,7 +63,7 @@ macro_rules! debug_without_payload {
         }
     };
 }
-debug_without_payload!(NewTask: spec, payload schema, sensitive schedule);
+debug_without_payload!(NewTask: spec, payload schema, sensitive schedule on_conflict);
 debug_without_payload!(TaskRecord: spec, payload schema, sensitive state created schedule_time
     first_attempt attempts lost_leases lost_attempts refusals refused_by errors died);
 debug_without_payload!(LeasedTask: lease spec, payload, schedule_time attempts standing lost_leases

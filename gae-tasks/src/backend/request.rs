@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::record::TaskState;
 use crate::payload::{SensitivePaths, bytes_beside};
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Kind, TaskId, TaskSpec};
+use crate::task::{Kind, OnConflict, TaskId, TaskSpec};
 use crate::time::{Now, Schedule, Timestamp};
 
 /// A task to be stored.
@@ -24,13 +24,16 @@ pub struct NewTask {
     pub sensitive: SensitivePaths,
     /// When the task may be dispatched first.
     pub schedule: Schedule,
+    /// What happens if a task has the key of this one: [`TaskSpec::unique`].
+    pub on_conflict: OnConflict,
 }
 
 impl NewTask {
     /// Creates a task that may be dispatched at once.
     pub fn new(spec: TaskSpec, payload: Vec<u8>, schema: impl Into<Arc<[u8]>>) -> Self {
         let (schema, sensitive) = (schema.into(), SensitivePaths::default());
-        Self { spec, payload, schema, sensitive, schedule: Schedule::Now }
+        let (schedule, on_conflict) = (Schedule::Now, OnConflict::KEEP);
+        Self { spec, payload, schema, sensitive, schedule, on_conflict }
     }
 
     /// Returns this task, changed by `change`.

@@ -10,7 +10,7 @@ use super::sealed;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::{Deferred, TaskName};
+use crate::task::{Deferred, TaskName, UniqueKey};
 use crate::time::Now;
 
 /// A transaction of an application's own database, in which [`Defer::in_tx`](crate::Defer::in_tx),
@@ -90,6 +90,9 @@ pub struct CompleteInTx {
     pub(crate) attempts: u32,
     pub(crate) queue: QueueName,
     pub(crate) name: Option<TaskName>,
+    /// Read in transactions of Postgres.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code))]
+    pub(crate) unique: Option<UniqueKey>,
 }
 
 /// What a running attempt must know of its storage to complete its task in a transaction.

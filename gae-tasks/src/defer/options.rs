@@ -1,7 +1,9 @@
-//! The options that few tasks have: target, headers, and own retry settings.
+//! The options that few tasks have: target, headers, own retry settings, and what makes them
+//! unique.
 
 use std::fmt;
 
+use super::unique::Unique;
 use crate::attributes::{Target, problem_of_header};
 use crate::error::Error;
 use crate::queue::RetryConfig;
@@ -15,6 +17,7 @@ pub(super) struct Options {
     pub(super) retry: Option<RetryConfig>,
     pub(super) target: Option<Target>,
     pub(super) headers: Vec<(String, String)>,
+    pub(super) unique: Option<Unique>,
 }
 
 impl Options {
@@ -67,12 +70,13 @@ fn problem_of_target(target: &Target) -> Option<String> {
 /// Shows only the names of headers.
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { retry, target, headers } = self;
+        let Self { retry, target, headers, unique } = self;
         let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("Options")
             .field("retry", retry)
             .field("target", target)
             .field("headers", &names)
+            .field("unique", unique)
             .finish()
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Defer;
 use super::options::Options;
+use super::unique::Unique;
 use crate::attributes::Attributes;
 use crate::backend::accept::{
-    check_backoff, check_deadline, check_options, check_priority, check_size,
+    check_backoff, check_deadline, check_options, check_priority, check_size, check_unique,
 };
 use crate::backend::{Capabilities, NewTask};
 use crate::client::Client;
@@ -14,7 +15,7 @@ use crate::error::Error;
 use crate::payload::{UnreadableError, bytes_beside};
 use crate::queue::{HIGHEST, LOWEST, NO_ATTEMPT, QueueName, RetryConfig, TypeBackoff, spread};
 use crate::registration::Registration;
-use crate::task::{Kind, TaskId, TaskName, TaskSpec};
+use crate::task::{Kind, OnConflict, TaskId, TaskName, TaskSpec};
 use crate::time::Schedule;
 
 /// A task whose options are checked.
@@ -124,21 +125,41 @@ impl Defer {
         check_size(kind, payload.len(), beside, client.sizes(), client.capabilities())?;
         check_attempts(kind, self.max_attempts)?;
         check_range(kind, self.priority)?;
-        check_schedule(kind, self.schedule, client)?;
         check_deadline(kind, self.deadline.or(registration.deadline), client.capabilities())?;
-        let Options { retry, target, headers } = match self.options {
+        let Options { retry, target, headers, unique } = match self.options {
             Some(options) => options.check(kind).map(|()| *options)?,
             None => Options::default(),
         };
         let id = TaskId::generate();
-        let name = self.name.map(TaskName::new).transpose()?;
-        let queue = queue(self.queues, registration, client, name.as_ref(), id)?;
+        let mut name = self.name.map(TaskName::new).transpose()?;
+        check_known(kind, unique.as_ref(), name.as_ref(), self.must_be_new)?;
+        let of_type = registration.unique_by.filter(|_| name.is_none());
+        let unique = unique.or_else(|| of_type.map(|_| Unique::by_args()));
+        let (schedule, on_conflict) = match &unique {
+            Some(unique) => (unique.schedule(kind, self.schedule)?, unique.on_conflict()),
+            None => (self.schedule, OnConflict::KEEP),
+        };
+        check_schedule(kind, schedule, client)?;
+        let key = unique.map(|unique| unique.key(registration, &payload)).transpose();
+        let mut unique = key.map_err(|error| Error::InvalidOption {
+            kind: kind.to_owned(),
+            option: ".unique(..)",
+            problem: format!("makes no key: {error}"),
+        })?;
+        // All tasks of a key are in one queue.
+        let chosen = unique.map_or(id, |key| TaskId::from_bytes(*key.as_bytes()));
+        let queue = queue(self.queues, registration, client, name.as_ref(), chosen)?;
+        if is_stored && let Some(key) = unique.filter(|_| !client.capabilities().unique) {
+            check_unique(kind, on_conflict, client.capabilities())?;
+            (name, unique) = (Some(TaskName::new(format!("unique-{key}"))?), None);
+        }
         let traceparent = client.traceparent();
         // A push queue closes the connection at the deadline, so the queue must know the type's
         // deadline too; a worker knows it anyway.
         let of_type = registration.deadline.filter(|_| is_stored && !client.capabilities().pull);
         let spec = TaskSpec {
             name,
+            unique,
             // The smaller cap: the type's cap must also hold if leases are lost, when no worker
             // applies it.
             max_attempts: [self.max_attempts, registration.max_attempts]
@@ -151,7 +172,7 @@ impl Defer {
             attributes: Attributes { spilled: None, traceparent, target, headers }.encode(),
             ..TaskSpec::new(id, Kind::from_static(kind), shape, queue)
         };
-        let task = NewTask { spec, payload, schema, sensitive, schedule: self.schedule };
+        let task = NewTask { spec, payload, schema, sensitive, schedule, on_conflict };
         Ok(Prepared { task, must_be_new: self.must_be_new })
     }
 }
@@ -164,6 +185,28 @@ fn check_attempts(kind: &str, most: Option<u32>) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// A unique task has no name, and what is for names is not for it.
+fn check_known(
+    kind: &str,
+    unique: Option<&Unique>,
+    name: Option<&TaskName>,
+    must_be_new: bool,
+) -> Result<(), Error> {
+    let (option, problem) = match (unique, name) {
+        (Some(_), Some(name)) => {
+            let problem = format!("and `.named(\"{name}\")` exclude each other: remove one");
+            (".unique(..)", problem)
+        }
+        (Some(_), None) if must_be_new => {
+            let problem = "is for names: the answer of a unique call says what happened, as \
+                           `Deferred::conflict`";
+            (".must_be_new()", problem.to_owned())
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::InvalidOption { kind: kind.to_owned(), option, problem })
 }
 
 fn check_range(kind: &str, priority: Option<i8>) -> Result<(), Error> {

@@ -25,6 +25,12 @@ impl Defer {
             let problem = "is refused in a schedule, which says when its tasks are due";
             return refused(".at(..)` or `.after(..)", problem);
         }
+        if self.options.as_ref().is_some_and(|options| options.unique.is_some()) {
+            return refused(
+                ".unique(..)",
+                "is refused in a schedule: each tick names its own task",
+            );
+        }
         // Of several queues, the schedule has always the same one.
         self.name = Some(format!("{:016x}", checksum(name.as_bytes())));
         let mut task = self.prepare(client)?.task;

@@ -33,6 +33,7 @@
 //! |---|---|
 //! | [`after(duration)`](crate::Defer::after), [`at(time)`](crate::Defer::at) | the first attempt starts no earlier |
 //! | [`named("welcome-42")`](crate::Defer::named) | the queue stores one task of this name; see below |
+//! | [`unique(Unique::by_args())`](crate::Defer::unique) | one task of these args waits in the queue; see below |
 //! | [`must_be_new()`](crate::Defer::must_be_new) | a name in use is an error |
 //! | [`queue("night")`](crate::Defer::queue) | another queue than the attribute names |
 //! | [`spread(["a", "b"])`](crate::Defer::spread) | one of several queues |
@@ -91,7 +92,8 @@
 //! # Names
 //!
 //! A named task is stored at most once while it waits, runs, or is a dead letter, and for 24 hours
-//! after its end. A second `defer` returns `created: false` and stores nothing.
+//! after its end, whether it was done, deleted, purged or cancelled. A second `defer` returns
+//! `created: false` and stores nothing.
 //!
 //! ```
 //! use gae_tasks::{Client, deferred};
@@ -113,6 +115,48 @@
 //! task that is [spread](crate::Defer::spread) goes to the queue its name hashes to, so it meets
 //! its namesake. [`put_queue`](crate::Client::put_queue) changes the 24 hours; Cloud Tasks has
 //! times of its own, up to 24 hours, or 9 days for a queue that `queue.yaml` made.
+//!
+//! # Unique tasks
+//!
+//! A name says which task it is. [`Defer::unique`](crate::Defer::unique) says what makes two calls
+//! the same, and what the second one does:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use gae_tasks::{Client, Conflict, Unique, deferred};
+//!
+//! #[deferred(queue = "search", unique_by = ["page"])]
+//! async fn index_page(page: u64, reason: String) {}
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), gae_tasks::Error> {
+//! let tasks = Client::open("memory:").await?;
+//! // By the attribute: one task for each page, as long as one waits or runs.
+//! let first = index_page::defer(7, "edited").on(&tasks).await?;
+//! let again = index_page::defer(7, "linked").on(&tasks).await?;
+//! assert_eq!((again.id, again.conflict), (first.id, Some(Conflict::Kept)));
+//!
+//! // This call puts the task off, and gives it the latest args.
+//! let quiet = Unique::by_args().replace_args().debounce(Duration::from_secs(30));
+//! let last = index_page::defer(7, "edited again").unique(quiet).on(&tasks).await?;
+//! assert_eq!(last.conflict, Some(Conflict::Replaced));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | | |
+//! |---|---|
+//! | the key | [`by_args`](crate::Unique::by_args): all parameters, or those that `unique_by` names; [`by`](crate::Unique::by): these; [`by_key`](crate::Unique::by_key): a text |
+//! | what blocks it | a waiting task; one that runs, but for [`behind`](crate::Unique::behind); with [`over_dead`](crate::Unique::over_dead) a dead letter; with [`over_finished`](crate::Unique::over_finished) a finished task, for as long as its queue keeps names (24 hours) |
+//! | what happens then | the other task stays as it is, or the waiting one gets the [args](crate::Unique::replace_args), the [time](crate::Unique::replace_schedule) or a [pause](crate::Unique::debounce) of the new call |
+//!
+//! A key belongs to a queue and to the kind of the task; a unique task that is spread goes to the
+//! queue of its key. What runs is never changed: such a call answers
+//! [`Conflict::Running`](crate::Conflict::Running) and stores nothing. A call with a name is not
+//! unique by its attribute, nor is the tick of a schedule. On Cloud Tasks, where there are only
+//! names, `Unique::by_args().over_dead().over_finished()` becomes one, and anything else is
+//! refused.
 //!
 //! # Queues
 //!

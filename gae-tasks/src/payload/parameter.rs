@@ -1,5 +1,7 @@
 //! What the attribute says about a parameter beside its schema: older names, a default, a mark.
 
+use serde::Serialize;
+
 /// What `#[deferred]` says about one parameter that is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameter {
@@ -18,6 +20,20 @@ impl Parameter {
     pub const fn new(name: &'static str) -> Self {
         Self { name, aliases: &[], has_default: false, is_sensitive: false }
     }
+}
+
+/// The default of a parameter.
+#[derive(Debug)]
+pub struct DefaultOf {
+    /// The name of the parameter.
+    pub name: &'static str,
+    /// Returns the default as it is written in a payload; `None` if it cannot be written.
+    pub bytes: fn() -> Option<Vec<u8>>,
+}
+
+/// Returns a default as it is written in a payload.
+pub fn default_bytes<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+    postcard::to_allocvec(value).ok()
 }
 
 /// A type that `#[default]` can make a value of: one that is `Default`.

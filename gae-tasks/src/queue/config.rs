@@ -66,8 +66,9 @@ impl QueueConfig {
         self
     }
 
-    /// Sets how long the name of a task stays blocked after the task's end; 24 hours by default.
-    /// Not supported on Cloud Tasks, which has a fixed time.
+    /// Sets how long the name of a task stays blocked after the task's end; 24 hours by default. So
+    /// does the key of a [unique](crate::Unique::over_finished) task that outlives it. Not
+    /// supported on Cloud Tasks, which has a fixed time.
     pub const fn with_tombstone_retention(mut self, retention: Duration) -> Self {
         self.retention.tombstones = Some(retention);
         self

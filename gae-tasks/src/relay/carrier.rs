@@ -172,7 +172,9 @@ impl Carrier {
         let sensitive = self.pull.sensitive(vec![spec.kind.clone()]).await.map_err(not_read)?;
         let schema = schemas.into_iter().next().flatten().unwrap_or_default();
         let of_type = || self.registry.by_kind(spec.kind.as_str())?.deadline;
-        let spec = TaskSpec { deadline: spec.deadline.or_else(of_type), ..spec.clone() };
+        // What is unique is so where it was deferred.
+        let (deadline, unique) = (spec.deadline.or_else(of_type), None);
+        let spec = TaskSpec { deadline, unique, ..spec.clone() };
         let mut new = NewTask::new(spec, task.payload.clone(), schema);
         new.sensitive = sensitive.into_iter().next().unwrap_or_default();
         // A task that is due waits for no clock.

@@ -6,10 +6,12 @@ mod kind;
 mod name;
 mod parse;
 mod spec;
+mod unique;
 
-pub use self::deferred::Deferred;
+pub use self::deferred::{Conflict, Deferred};
 pub use self::id::TaskId;
 pub use self::kind::{Kind, Route, Shape, kind_bytes, kind_len, kind_str};
 pub use self::name::TaskName;
 pub(crate) use self::spec::Redacted;
 pub use self::spec::TaskSpec;
+pub use self::unique::{OnConflict, Reschedule, UniqueKey};

@@ -1,11 +1,14 @@
 //! The fields of a task that do not change after the task is deferred.
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use super::id::TaskId;
 use super::kind::{Kind, Route, Shape};
 use super::name::TaskName;
+use super::unique::UniqueKey;
 use crate::queue::{QueueName, RetryConfig};
 use crate::version;
 
@@ -26,6 +29,9 @@ pub struct TaskSpec {
     pub queue: QueueName,
     /// The name of the task; no other task of the queue may have the same name.
     pub name: Option<TaskName>,
+    /// The key of a unique task, which then has no name: see
+    /// [`Defer::unique`](crate::Defer::unique).
+    pub unique: Option<UniqueKey>,
     /// A cap on the task's attempts; reaching the cap is enough to end the task.
     pub max_attempts: Option<u32>,
     /// The task's own retry settings, in place of the queue's.
@@ -42,14 +48,39 @@ pub struct TaskSpec {
 impl TaskSpec {
     /// Creates an unnamed task that leaves all settings to its queue and its type.
     pub const fn new(id: TaskId, kind: Kind, shape: Shape, queue: QueueName) -> Self {
-        let (name, max_attempts, retry, deadline, attributes) = (None, None, None, None, None);
-        let priority = 0;
-        Self { id, kind, shape, queue, name, max_attempts, retry, deadline, priority, attributes }
+        Self {
+            id,
+            kind,
+            shape,
+            queue,
+            name: None,
+            unique: None,
+            max_attempts: None,
+            retry: None,
+            deadline: None,
+            priority: 0,
+            attributes: None,
+        }
     }
 
     /// The route that an instance must be able to run.
     pub fn route(&self) -> Route {
         Route::new(self.kind.clone(), self.shape)
+    }
+
+    /// The name of the task, or its key in the form in which a task has it.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn known_as(&self) -> Option<Cow<'_, str>> {
+        match (&self.name, self.unique) {
+            (Some(name), _) => Some(Cow::Borrowed(name.as_str())),
+            (None, key) => key.map(|key| Cow::Owned(key.in_task())),
+        }
+    }
+
+    /// Whether the task has a name or a key, which other tasks may have in turn.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) const fn is_known_by_more(&self) -> bool {
+        self.name.is_some() || self.unique.is_some()
     }
 
     /// The version of this crate's stored formats that a program must know to run the task.
@@ -69,6 +100,7 @@ impl fmt::Debug for TaskSpec {
             shape,
             queue,
             name,
+            unique,
             max_attempts,
             retry,
             deadline,
@@ -81,6 +113,7 @@ impl fmt::Debug for TaskSpec {
             .field("shape", shape)
             .field("queue", queue)
             .field("name", name)
+            .field("unique", unique)
             .field("max_attempts", max_attempts)
             .field("retry", retry)
             .field("deadline", deadline)

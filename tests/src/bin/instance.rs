@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::Read;
 
-use gae_tasks::{Client, Error};
+use gae_tasks::{Client, Error, Unique, deferred};
 
 // The only mention of the tasks' crate in this program.
 gae_tasks::link!(gae_tasks_tests_linked);
@@ -20,6 +20,7 @@ fn main() -> Result<(), Error> {
         "listen" => listen_early(&url),
         "two" => run(work_twice(&url)),
         "deaf" => drop_signals(),
+        "unique" => run(defer_unique(&url)),
         _ => run(drain(&url)),
     }
 }
@@ -34,6 +35,25 @@ async fn open(url: &str) -> Result<Client, Error> {
     } else {
         Client::open(url).await
     }
+}
+
+#[deferred(queue = "unique")]
+fn once(number: u32) {
+    _ = number;
+}
+
+/// Defers fifty unique tasks once its input ends, and prints how many of them it has created.
+async fn defer_unique(url: &str) -> Result<(), Error> {
+    let tasks = open(url).await?;
+    println!("ready");
+    _ = std::io::stdin().read_to_end(&mut Vec::new());
+    let mut created = 0;
+    for number in 0..50 {
+        let answer = once::defer(number).unique(Unique::by_args()).on(&tasks).await?;
+        created += u32::from(answer.created);
+    }
+    println!("created {created}");
+    Ok(())
 }
 
 async fn drain(url: &str) -> Result<(), Error> {

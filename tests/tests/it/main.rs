@@ -29,6 +29,7 @@ mod resolve;
 mod runtime;
 mod shapes;
 mod turns;
+mod unique;
 mod worker;
 mod zeros;
 

@@ -1,7 +1,7 @@
 //! Several processes on one file: fresh, killed and signalled ones.
 #![cfg(all(feature = "sqlite", unix))]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -344,4 +344,24 @@ async fn worker_ended(stage: &Stage) -> bool {
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("lock"))
         .count()
         <= 1
+}
+
+#[tokio::test]
+async fn of_four_processes_with_one_key_exactly_one_stores_its_task() {
+    let stage = Stage::new().await;
+    let mut processes: Vec<_> = (0..4).map(|_| stage.start("unique")).collect();
+    for process in &mut processes {
+        process.until_it_says("ready");
+    }
+    // They begin together.
+    processes.iter_mut().for_each(|process| drop(process.0.stdin.take()));
+    let mut created = 0;
+    for process in &mut processes {
+        let mut text = String::new();
+        process.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        let count = text.trim().strip_prefix("created ").expect("what the process says");
+        created += count.parse::<u64>().unwrap();
+        assert_eq!(process.code().await, Some(0));
+    }
+    assert_eq!((created, stage.tasks.stats().await.unwrap().open()), (50, 50));
 }

@@ -10,4 +10,5 @@ mod refused;
 mod sqlx_too;
 mod stage;
 mod stored;
+mod unique;
 mod waits;

@@ -137,6 +137,7 @@ impl Backend for CloudTasks {
             // honours them.
             backoff: false,
             priorities: false,
+            unique: false,
             dead_letters: self.shared.keeps_letters,
             retention: false,
             queue_limits: QUEUES,

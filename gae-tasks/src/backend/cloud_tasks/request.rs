@@ -177,7 +177,7 @@ fn schedule(task: &NewTask, now: Timestamp) -> Option<google_cloud_wkt::Timestam
 /// Creates the envelope. Its id is the call's own: a later task with the same name is a different
 /// task, to its handler and as a dead letter.
 fn envelope(shared: &Shared, task: &NewTask, now: Timestamp) -> Envelope {
-    let NewTask { spec, payload, schema, sensitive, schedule } = task.clone();
+    let NewTask { spec, payload, schema, sensitive, schedule, on_conflict: _ } = task.clone();
     let mut envelope = Envelope::new(spec, payload, schema, sensitive, schedule, now);
     envelope.spec.retry = envelope.spec.retry.or_else(|| shared.retries_of(&task.spec.queue));
     envelope

@@ -5,6 +5,7 @@ mod lease;
 mod limits;
 mod schedules;
 mod settle;
+mod unique;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use super::limited::Limited;
 use super::order::{Lane, Order};
-use crate::backend::lifecycle::{self, Facts, Holder};
+use crate::backend::lifecycle::{self, Facts, Holder, Wait};
 use crate::backend::readers::KnownReaders;
 use crate::backend::record::error_text;
 use crate::backend::{
@@ -23,7 +24,7 @@ use crate::backend::{
 use crate::error::Error;
 use crate::payload::SensitivePaths;
 use crate::queue::{QueueConfig, QueueName};
-use crate::task::{Deferred, Kind, Route, Shape, TaskId, TaskName};
+use crate::task::{Deferred, Kind, Route, Shape, TaskId, TaskName, UniqueKey};
 use crate::time::Timestamp;
 use crate::version;
 
@@ -33,6 +34,8 @@ pub(super) struct Store {
     pub(super) tasks: BTreeMap<TaskId, Stored>,
     /// Every name in use, by queue: names of stored tasks, and of tasks that are over.
     names: HashMap<(QueueName, TaskName), Holder>,
+    /// Every key of unique tasks in use, by queue.
+    keys: HashMap<(QueueName, UniqueKey), Holder>,
     pub(super) queues: BTreeMap<QueueName, QueueRecord>,
     /// The schema of each shape that a task has ever had.
     pub(super) schemas: HashMap<Shape, Arc<[u8]>>,
@@ -88,17 +91,32 @@ impl Store {
             }
             self.names.insert(key, Holder::Task(task.spec.id));
         }
+        let (answer, wait) = match self.claim(&task, now) {
+            Some(claim) => self.make_room(claim, &task, now),
+            None => (Deferred::new(task.spec.id, true), None),
+        };
+        if answer.created {
+            self.insert(task, wait, now);
+        }
+        answer
+    }
+
+    /// Stores a task; it waits as it says, or as the one whose place it takes.
+    fn insert(&mut self, task: NewTask, place: Option<(Wait, Timestamp)>, now: Timestamp) {
         if !task.schema.is_empty() && task.spec.shape.may_be_of(&task.schema) {
             self.schemas.entry(task.spec.shape).or_insert_with(|| Arc::clone(&task.schema));
         }
         self.keep_sensitive(&task);
         self.queue(&task.spec.queue);
-        let place = self.places.len();
-        self.places.entry(task.spec.queue.clone()).or_insert(place);
-        let (id, facts) = (task.spec.id, Facts::new(task.schedule, task.spec.max_attempts, now));
+        let turn = self.places.len();
+        self.places.entry(task.spec.queue.clone()).or_insert(turn);
+        let (id, new) = (task.spec.id, Facts::new(task.schedule, task.spec.max_attempts, now));
+        let facts = match place {
+            Some((wait, created)) => Facts { wait, created, ..new },
+            None => new,
+        };
         self.tasks.insert(id, Stored { task, facts, errors: Vec::new(), lease: None });
         self.wait(id);
-        Deferred::new(id, true)
     }
 
     fn keep_sensitive(&mut self, task: &NewTask) {
@@ -206,6 +224,7 @@ impl Store {
                 Holder::Tombstone { of: id, until },
             );
         }
+        self.free_key(id, &stored.task.spec, now);
         Some(stored)
     }
 

@@ -9,10 +9,10 @@ use super::commit::{commit, commit_and_chain};
 use super::database::Database;
 use super::error::{Fault, Problem};
 use super::limit::within;
-use super::name;
 use super::patience::Patience;
 use super::rows::{MOST, Receipt, Statement};
 use super::shared::Shared;
+use super::unique;
 use super::work::Work;
 use crate::backend::NewTask;
 use crate::task::Deferred;
@@ -34,7 +34,7 @@ pub(super) struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     pub(super) fn new(now: Now, tasks: Vec<&'a NewTask>) -> Self {
-        let has_names = tasks.iter().any(|task| task.spec.name.is_some());
+        let has_names = tasks.iter().any(|task| task.spec.is_known_by_more());
         Self { now, tasks, has_names }
     }
 
@@ -70,7 +70,7 @@ impl<'a> Batch<'a> {
         loop {
             match self.attempt(shared, open.take(), is_careful, chains).await {
                 Ok((answers, receipt, next)) => {
-                    if answers.iter().flatten().any(|answer| answer.created) {
+                    if answers.iter().flatten().any(Deferred::wakes) {
                         let age = receipt.as_ref().map(|receipt| receipt.begun.elapsed());
                         shared.wake_late(age.unwrap_or_default());
                     }
@@ -221,7 +221,7 @@ impl<'a> Batch<'a> {
         tasks: &[(&NewTask, i64)],
     ) -> Result<(Vec<Deferred>, Option<Receipt>), Fault> {
         if self.has_names {
-            return name::insert(database, connection, self.now, tasks).await;
+            return unique::insert(database, connection, self.now, tasks).await;
         }
         let receipt = Statement::of(database, self.now, tasks)?.execute(connection).await?;
         let stored = tasks.iter().map(|(task, _)| Deferred::new(task.spec.id, true));

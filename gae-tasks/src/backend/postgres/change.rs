@@ -317,12 +317,22 @@ pub(super) async fn delete(
     until: Vec<i64>,
 ) -> Result<(), Fault> {
     // By the name itself, whether this program can read it or not.
+    // A key is freed, or blocked if it outlives the task, unless another task has it by now.
     const DELETE: &str = "WITH gone AS (DELETE FROM gae_tasks.task t USING unnest($1::uuid[], \
                           $2::bigint[]) AS n(id, until) WHERE t.id = n.id RETURNING t.id, t.lane, \
-                          t.name, n.until) INSERT INTO gae_tasks.name (queue, name, task, until) \
-                          SELECT DISTINCT ON (l.queue, g.name) l.queue, g.name, g.id, g.until FROM \
-                          gone g JOIN gae_tasks.lane l ON l.id = g.lane WHERE g.name IS NOT NULL \
-                          ORDER BY l.queue, g.name ON CONFLICT (queue, name) DO UPDATE SET task = \
+                          t.name, n.until), known AS (SELECT l.queue, g.name, g.id, g.until, \
+                          left(g.name, 1) = '~' AS is_key FROM gone g JOIN gae_tasks.lane l ON \
+                          l.id = g.lane WHERE g.name IS NOT NULL), keys AS (SELECT h.at, k.id, \
+                          k.until, right(k.name, 1) = '+' AS outlives FROM known k CROSS JOIN \
+                          LATERAL (SELECT h.ctid AS at FROM gae_tasks.name h WHERE h.queue = \
+                          k.queue AND h.name = rtrim(k.name, '+') COLLATE \"C\" AND h.task = \
+                          k.id OFFSET 0) h WHERE k.is_key), freed AS (DELETE FROM gae_tasks.name \
+                          h USING keys k WHERE NOT k.outlives AND h.ctid = k.at AND h.task = \
+                          k.id), kept AS (UPDATE gae_tasks.name h SET until = k.until FROM keys k \
+                          WHERE k.outlives AND h.ctid = k.at AND h.task = k.id) INSERT INTO \
+                          gae_tasks.name (queue, name, task, until) SELECT DISTINCT ON (k.queue, \
+                          k.name) k.queue, k.name, k.id, k.until FROM known k WHERE NOT k.is_key \
+                          ORDER BY k.queue, k.name ON CONFLICT (queue, name) DO UPDATE SET task = \
                           excluded.task, until = excluded.until";
     database.query(DELETE).bind(ids).bind(until).execute(connection).await?;
     Ok(())

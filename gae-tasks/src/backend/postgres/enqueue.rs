@@ -8,7 +8,7 @@ use super::batch::Batch;
 use super::error::Fault;
 use super::patience::Patience;
 use super::shared::Shared;
-use super::{flush, name};
+use super::{flush, name, unique};
 use crate::backend::{Enqueue, NewTask};
 use crate::error::Error;
 use crate::task::Deferred;
@@ -21,13 +21,14 @@ pub(super) async fn enqueue(
     request: Enqueue,
 ) -> Result<Vec<Result<Deferred, Error>>, Fault> {
     let Enqueue { now, tasks, .. } = request;
-    if tasks.iter().all(|task| task.spec.name.is_none()) {
+    if tasks.iter().all(|task| !task.spec.is_known_by_more()) {
         return store(&shared, now, tasks).await;
     }
     let mut answers: Vec<_> = tasks.iter().map(|_| None).collect();
     let mut left: Vec<_> = tasks.into_iter().enumerate().collect();
     // A task that is refused leaves nothing behind, not even the rows that tasks share. So only the
-    // first task of each name is stored; another one only if that is refused.
+    // first task of each name is stored; another one only if that is refused. Of one key, the first
+    // task is stored, and then the next one asks again.
     while !left.is_empty() {
         let known = asked(&shared, now, left.iter().map(|(_, task)| task).collect()).await?;
         let mut open = Vec::new();
@@ -53,7 +54,9 @@ pub(super) async fn enqueue(
         left = Vec::new();
         for (of, place, task) in others {
             match &answers[of] {
-                Some(Ok(first)) if first.created => answers[place] = Some(Ok(like(first, &task))),
+                Some(Ok(first)) if first.created && task.spec.unique.is_none() => {
+                    answers[place] = Some(Ok(like(first, &task)));
+                }
                 _ => left.push((place, task)),
             }
         }
@@ -76,7 +79,17 @@ async fn asked(
     loop {
         let asked = async {
             let mut connection = database.connection().await?;
-            name::ask(database, &mut connection, now, &tasks).await
+            if tasks.iter().all(|task| task.spec.unique.is_none()) {
+                return name::ask(database, &mut connection, now, &tasks).await;
+            }
+            let mut answers = Vec::with_capacity(tasks.len());
+            for task in &tasks {
+                answers.push(match task.spec.unique {
+                    Some(_) => unique::ask(database, &mut connection, now, task).await?,
+                    None => name::ask(database, &mut connection, now, &[*task]).await?.remove(0),
+                });
+            }
+            Ok(answers)
         };
         match asked.await {
             Ok(answers) => return Ok(answers.into_iter().map(|known| known.map(Ok)).collect()),

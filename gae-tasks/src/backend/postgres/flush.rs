@@ -34,7 +34,7 @@ pub(super) fn join(
     brought: Brought,
 ) -> Result<oneshot::Receiver<Stored>, Brought> {
     let tasks = &brought.1;
-    let has_names = tasks.iter().any(|task| task.spec.name.is_some());
+    let has_names = tasks.iter().any(|task| task.spec.is_known_by_more());
     if tasks.is_empty() || !is_small(tasks) || has_names {
         return Err(brought);
     }

@@ -58,6 +58,7 @@ mod sweep;
 mod tables;
 mod task;
 mod tick;
+mod unique;
 mod unreadable;
 mod url;
 mod waits;

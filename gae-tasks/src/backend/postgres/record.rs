@@ -68,7 +68,7 @@ fn report(database: &Database, row: &PgRow, task: &Task) {
     };
     let parts = [
         (
-            task.name.is_none() && is_stored(14),
+            task.name.is_none() && task.unique.is_none() && is_stored(14),
             "the name of the task cannot be read, it is treated as unnamed",
         ),
         (

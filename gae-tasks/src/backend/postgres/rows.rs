@@ -1,5 +1,6 @@
 //! The rows of new tasks: one statement for many.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use sqlx::postgres::PgArguments;
@@ -11,7 +12,8 @@ use super::database::{Database, at, moment};
 use super::error::Fault;
 use super::task::{nanos, uuid};
 use crate::backend::NewTask;
-use crate::task::{TaskName, TaskSpec};
+use crate::backend::lifecycle::Wait;
+use crate::task::TaskSpec;
 use crate::time::{Now, Schedule, micros};
 use crate::version;
 
@@ -59,6 +61,16 @@ pub(super) const INSERT: &str = concat!(
     "WITH ",
     given!(),
     ", ",
+    stored!("FROM given g"),
+    " SELECT pg_current_xact_id()::text, (SELECT queue_changes FROM gae_tasks.version)"
+);
+
+/// Stores one task that has a key, and gives it the key: `$14` in the queue `$13`.
+pub(super) const INSERT_KEYED: &str = concat!(
+    "WITH ",
+    given!(),
+    ", held AS (INSERT INTO gae_tasks.name (queue, name, task) SELECT $13::text, $14::text, g.id \
+      FROM given g ON CONFLICT (queue, name) DO UPDATE SET task = excluded.task, until = NULL), ",
     stored!("FROM given g"),
     " SELECT pg_current_xact_id()::text, (SELECT queue_changes FROM gae_tasks.version)"
 );
@@ -136,7 +148,7 @@ pub(super) struct Receipt {
 impl Receipt {
     /// Returns the receipt of a transaction in which `earlier` was the last statement before.
     pub(super) fn after(self, earlier: Option<&Self>) -> Self {
-        Self { begun: earlier.map_or(self.begun, |earlier| earlier.begun), ..self }
+        Self { begun: earlier.map_or(self.begun, |earlier| earlier.begun.min(self.begun)), ..self }
     }
 }
 
@@ -211,8 +223,8 @@ where
 
 /// Whether a task is due at once and has nothing but a payload.
 pub(super) fn is_plain(task: &NewTask) -> bool {
-    let TaskSpec { name, max_attempts, retry, deadline, attributes, .. } = &task.spec;
-    let has_nothing = name.is_none()
+    let TaskSpec { max_attempts, retry, deadline, attributes, .. } = &task.spec;
+    let has_nothing = !task.spec.is_known_by_more()
         && max_attempts.is_none()
         && retry.is_none()
         && deadline.is_none()
@@ -230,7 +242,7 @@ pub(super) struct Rows<'a> {
     timed: Vec<Option<bool>>,
     max_attempts: Vec<Option<i64>>,
     deadlines: Vec<Option<i64>>,
-    names: Vec<Option<&'a str>>,
+    names: Vec<Option<Cow<'a, str>>>,
     retries: Vec<Option<Vec<u8>>>,
     attributes: Vec<Option<&'a [u8]>>,
     payloads: Vec<&'a [u8]>,
@@ -244,6 +256,13 @@ impl<'a> Rows<'a> {
             rows.add(task, lane)?;
         }
         Ok(rows)
+    }
+
+    /// Returns the columns of a task that waits like this, whatever it says itself.
+    pub(super) fn of_place(task: &'a NewTask, lane: i64, wait: Wait) -> Result<Self, Fault> {
+        let rows = Self::of([(task, lane)])?;
+        let (delays, times) = (vec![0], vec![wait.due().as_micros()]);
+        Ok(Self { delays, times, timed: vec![wait.is_timed().then_some(true)], ..rows })
     }
 
     fn add(&mut self, task: &'a NewTask, lane: i64) -> Result<(), Fault> {
@@ -264,7 +283,7 @@ impl<'a> Rows<'a> {
         self.timed.push(task.schedule.is_timed().then_some(true));
         self.max_attempts.push(spec.max_attempts.map(i64::from));
         self.deadlines.push(spec.deadline.map(nanos));
-        self.names.push(spec.name.as_ref().map(TaskName::as_str));
+        self.names.push(spec.known_as());
         self.attributes.push(spec.attributes.as_deref());
         self.payloads.push(&task.payload);
         Ok(())

@@ -14,7 +14,7 @@ use crate::backend::lifecycle::{Facts, Rules, Wait};
 use crate::backend::record::bounded;
 use crate::backend::refusers::Refusers;
 use crate::backend::{MAX_ERRORS, TaskError};
-use crate::task::{TaskId, TaskName, TaskSpec};
+use crate::task::{TaskId, TaskName, TaskSpec, UniqueKey};
 use crate::time::Timestamp;
 use crate::version;
 
@@ -41,6 +41,7 @@ pub(super) struct Task {
     pub(super) facts: Facts,
     pub(super) deadline: Option<Duration>,
     pub(super) name: Option<TaskName>,
+    pub(super) unique: Option<UniqueKey>,
     pub(super) retry: Option<Vec<u8>>,
     pub(super) attributes: Option<Vec<u8>>,
     pub(super) errors: Vec<TaskError>,
@@ -78,6 +79,7 @@ impl Task {
             lane: row.try_get(first + 1)?,
             facts,
             deadline: row.try_get::<Option<i64>, _>(first + 12)?.map(deadline),
+            unique: name.as_deref().and_then(UniqueKey::of_task),
             name: name.and_then(|name| TaskName::new(name).ok()),
             retry: row.try_get(first + 15)?,
             attributes: row.try_get(first + 16)?,
@@ -95,6 +97,7 @@ impl Task {
         let route = &lane.key.route;
         TaskSpec {
             name: self.name.clone(),
+            unique: self.unique,
             max_attempts: self.facts.max_attempts,
             retry: self.retry.as_deref().and_then(|retry| version::decode(retry).ok()),
             deadline: self.deadline,

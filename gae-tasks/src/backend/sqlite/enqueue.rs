@@ -12,7 +12,7 @@ use super::error::{Fault, NAME};
 use super::fresh::Fresh;
 use super::grouping::{Grouping, one};
 use super::queue_row::encoded;
-use super::{name, row, waiting};
+use super::{name, row, unique, waiting};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{Enqueue, NewTask, Standing};
 use crate::error::Error;
@@ -67,7 +67,7 @@ impl Request for Storing {
     }
 
     fn wakes(answers: &Answers) -> bool {
-        answers.iter().flatten().any(|answer| answer.created)
+        answers.iter().flatten().any(Deferred::wakes)
     }
 }
 
@@ -87,7 +87,7 @@ fn gather(
     Ok(Deferred::new(task.spec.id, true))
 }
 
-/// Stores a task, unless its name is in use.
+/// Stores a task, unless its name is in use, or its key is and the task says so.
 pub(super) fn enqueue(
     connection: &Connection,
     catalogue: &mut Catalogue,
@@ -104,18 +104,18 @@ pub(super) fn enqueue(
             return Ok(answer);
         }
     }
-    let lane = catalogue.lane_of(connection, task)?;
-    let due = task.schedule.resolve(now);
-    if insert(connection, task, lane, now, due)? {
-        waiting::put(
-            connection,
-            task.spec.id,
-            lane,
-            Standing::Clear,
-            Wait::scheduled(task.schedule, now),
-        )?;
+    let (answer, place) = match task.spec.unique {
+        Some(key) => unique::take(connection, catalogue, task, key, now)?,
+        None => (Deferred::new(task.spec.id, true), None),
+    };
+    if answer.created {
+        let (wait, created) = place.unwrap_or((Wait::scheduled(task.schedule, now), now));
+        let lane = catalogue.lane_of(connection, task)?;
+        if insert(connection, task, lane, created, wait.due())? {
+            waiting::put(connection, task.spec.id, lane, Standing::Clear, wait)?;
+        }
     }
-    Ok(Deferred::new(task.spec.id, true))
+    Ok(answer)
 }
 
 fn refused(task: &NewTask, fault: &Fault) -> Error {
@@ -138,17 +138,17 @@ pub(super) fn insert(
     connection: &Connection,
     task: &NewTask,
     lane: i64,
-    now: Timestamp,
+    created: Timestamp,
     due: Timestamp,
 ) -> Result<bool, Fault> {
     let inserted = connection.prepare_cached(INSERT)?.execute(params![
         task.spec.id.as_bytes(),
         lane,
-        now.as_micros(),
+        created.as_micros(),
         due.as_micros(),
         task.spec.max_attempts,
         task.spec.deadline.map(row::nanos),
-        task.spec.name.as_ref().map(crate::task::TaskName::as_str),
+        task.spec.known_as(),
         task.spec.retry.as_ref().map(encoded).transpose()?,
         task.spec.attributes,
         task.payload,

@@ -48,7 +48,7 @@ impl Default for Fresh {
 impl Fresh {
     /// Whether the columns of gathered rows can hold everything in the task.
     pub(super) const fn fits(task: &NewTask) -> bool {
-        task.spec.name.is_none() && task.spec.retry.is_none()
+        !task.spec.is_known_by_more() && task.spec.retry.is_none()
     }
 
     pub(super) fn add(&mut self, task: &NewTask, lane: i64, now: Timestamp, due: Timestamp) {

@@ -49,6 +49,7 @@ mod task;
 mod task_rows;
 mod tick;
 mod turn;
+mod unique;
 mod unreadable;
 mod waiting;
 mod writer;

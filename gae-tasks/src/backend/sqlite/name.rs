@@ -1,4 +1,5 @@
-//! Names in use: names of stored tasks, and tombstones of tasks that are over.
+//! Names in use: names of stored tasks, and tombstones of tasks that are over. Keys of unique tasks
+//! are among them, in a form that no name has.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -7,7 +8,7 @@ use super::row::task_id;
 use super::unreadable;
 use crate::backend::lifecycle::{self, Holder};
 use crate::queue::QueueName;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, TaskId, TaskName, UniqueKey};
 use crate::time::Timestamp;
 
 pub(super) const HOLDER: &str =
@@ -37,9 +38,18 @@ pub(super) fn holder(
     queue: &QueueName,
     name: &TaskName,
 ) -> Result<Option<Holder>, Fault> {
+    holder_of(connection, queue.as_str(), name.as_str())
+}
+
+/// Returns the holder of a name, or of a key in its form among names.
+pub(super) fn holder_of(
+    connection: &Connection,
+    queue: &str,
+    name: &str,
+) -> Result<Option<Holder>, Fault> {
     let holder = connection
         .prepare_cached(HOLDER)?
-        .query_row(params![queue.as_str(), name.as_str()], |row| {
+        .query_row(params![queue, name], |row| {
             Ok(task_id(row, 0).ok().zip(row.get::<_, Option<i64>>(1).ok()))
         })
         .optional()?;
@@ -63,6 +73,33 @@ pub(super) fn bury(
     hold(connection, queue.as_str(), name, id, Some(until.as_micros()))
 }
 
+/// Frees a key, unless another task has it.
+pub(super) const FREE: &str =
+    "DELETE FROM gae_tasks_name WHERE queue = ?1 AND name = ?2 AND task = ?3";
+
+/// Keeps a key blocked until a time, unless another task has it.
+pub(super) const KEEP: &str =
+    "UPDATE gae_tasks_name SET until = ?4 WHERE queue = ?1 AND name = ?2 AND task = ?3";
+
+/// Frees the key of a task that is over, or blocks it until `until` if it outlives the task. What
+/// another task has by now stays.
+pub(super) fn free(
+    connection: &Connection,
+    queue: &QueueName,
+    key: UniqueKey,
+    id: TaskId,
+    until: Timestamp,
+) -> Result<(), Fault> {
+    let (queue, text) = (queue.as_str(), key.in_names());
+    if key.outlives() {
+        let values = params![queue, text, id.as_bytes(), until.as_micros()];
+        connection.prepare_cached(KEEP)?.execute(values)?;
+    } else {
+        connection.prepare_cached(FREE)?.execute(params![queue, text, id.as_bytes()])?;
+    }
+    Ok(())
+}
+
 /// Blocks the name of a task that is over until `until`; for a task whose name cannot be read from
 /// its row.
 pub(super) fn bury_of(connection: &Connection, id: TaskId, until: Timestamp) -> Result<(), Fault> {
@@ -72,7 +109,8 @@ pub(super) fn bury_of(connection: &Connection, id: TaskId, until: Timestamp) -> 
     Ok(())
 }
 
-fn hold(
+/// Writes the holder of a name, or of a key in its form among names.
+pub(super) fn hold(
     connection: &Connection,
     queue: &str,
     name: &str,

@@ -12,7 +12,7 @@ use crate::backend::lifecycle::Wait;
 use crate::time::Timestamp;
 
 /// The `due` of a task that is due whatever the clock says.
-const AT_ONCE: i64 = i64::MIN;
+pub(super) const AT_ONCE: i64 = i64::MIN;
 
 /// Up to this many lanes are looked up one by one; for more, all due rows are read.
 const FEW: usize = 16;
@@ -72,13 +72,15 @@ pub(super) fn add(
     Ok(())
 }
 
+pub(super) const CHANGE: &str = "UPDATE gae_tasks_ready SET due = ?3 WHERE standing = ?1 AND turn \
+                                 = (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2 \
+                                 AND due <> ?3";
+
+pub(super) const REMOVE: &str = "DELETE FROM gae_tasks_ready WHERE standing = ?1 AND turn = \
+                                 (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2";
+
 /// Records what is left of a lane from which tasks were taken.
 pub(super) fn refresh(connection: &Connection, lane: i64, standing: Standing) -> Result<(), Fault> {
-    const CHANGE: &str = "UPDATE gae_tasks_ready SET due = ?3 WHERE standing = ?1 AND turn = \
-                          (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2 AND due <> \
-                          ?3";
-    const REMOVE: &str = "DELETE FROM gae_tasks_ready WHERE standing = ?1 \
-                          AND turn = (SELECT turn FROM gae_tasks_lane WHERE id = ?2) AND lane = ?2";
     let first = connection
         .prepare_cached(FIRST)?
         .query_row(params![lane, standing as i64], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -16,7 +16,7 @@ use crate::backend::lifecycle::{Facts, Wait};
 use crate::backend::refusers::Refusers;
 use crate::backend::{List, TaskError, TaskFilter, TaskRecord, TaskState};
 use crate::queue::RetryConfig;
-use crate::task::{TaskId, TaskName, TaskSpec};
+use crate::task::{TaskId, TaskName, TaskSpec, UniqueKey};
 use crate::time::Timestamp;
 use crate::version::{self, Unread};
 
@@ -137,8 +137,10 @@ fn record(connection: &Connection, row: &Row<'_>) -> Result<TaskRecord, Fault> {
     let errors = if row.get::<_, i64>(17)? > 0 { errors(connection, id)? } else { Vec::new() };
     // Empty bytes are not readable settings.
     let own_retry: Option<Vec<u8>> = row.get(12).unwrap_or(Some(Vec::new()));
+    let (name, unique) = known_as(connection, id, row, 5);
     let spec = TaskSpec {
-        name: task_name(connection, id, row, 5),
+        name,
+        unique,
         max_attempts: row.get(11)?,
         retry: retry(connection, id, own_retry.as_deref()),
         deadline: deadline(row.get(13)?),
@@ -190,24 +192,28 @@ pub(super) fn task_id(row: &Row<'_>, column: usize) -> rusqlite::Result<TaskId> 
     row.get(column).map(TaskId::from_bytes)
 }
 
-/// Reads the name of a task; a name that cannot be read counts as none.
-pub(super) fn task_name(
+/// Reads the name of a task, or its key; what cannot be read counts as none.
+pub(super) fn known_as(
     connection: &Connection,
     id: TaskId,
     row: &Row<'_>,
     column: usize,
-) -> Option<TaskName> {
+) -> (Option<TaskName>, Option<UniqueKey>) {
     let text: Result<Option<String>, _> = row.get(column);
-    let name = text.ok().map(|text| text.map(TaskName::new).transpose());
+    let text = text.ok();
+    if let Some(key) = text.iter().flatten().find_map(|text| UniqueKey::of_task(text)) {
+        return (None, Some(key));
+    }
+    let name = text.map(|text| text.map(TaskName::new).transpose());
     let Some(Ok(name)) = name else {
         unreadable::part_of_task(
             connection,
             id,
             "the name of the task cannot be read, it is treated as unnamed",
         );
-        return None;
+        return (None, None);
     };
-    name
+    (name, None)
 }
 
 /// Reads a task's own retry settings; settings that cannot be read count as none.

@@ -9,7 +9,7 @@ use super::{name, row, waiting};
 use crate::backend::lifecycle::{Change, Facts, Rules, Wait, tombstone};
 use crate::backend::record::bounded;
 use crate::backend::{MAX_ERRORS, Settled, Standing};
-use crate::task::{TaskId, TaskName};
+use crate::task::{TaskId, TaskName, UniqueKey};
 use crate::time::Timestamp;
 
 /// Deletes the errors of a task.
@@ -26,6 +26,7 @@ pub(super) struct Task {
     /// The number of errors ever recorded; only the last ones are still stored.
     errors: i64,
     name: Option<TaskName>,
+    unique: Option<UniqueKey>,
     retry: Option<Vec<u8>>,
     /// Whether the whole row could be read; unreadable columns have the values of a new task.
     is_whole: bool,
@@ -75,6 +76,7 @@ impl Task {
             |column| columns.get::<Option<i64>>(column).flatten().map(Timestamp::from_micros);
         let text = columns.get::<Option<String>>(8).flatten();
         let is_named = text.is_some();
+        let unique = text.as_deref().and_then(UniqueKey::of_task);
         let name = text.and_then(|text| TaskName::new(text).ok());
         let (refusers, forced) = catalogue.exceptions(lane);
         let facts = Facts {
@@ -96,8 +98,9 @@ impl Task {
             facts,
             errors: columns.get(4).unwrap_or_default(),
             retry: columns.get(9).flatten(),
-            is_whole: columns.is_whole() && is_named == name.is_some(),
+            is_whole: columns.is_whole() && is_named == (name.is_some() || unique.is_some()),
             name,
+            unique,
         }
     }
 
@@ -225,11 +228,14 @@ impl Task {
             connection.prepare_cached(REMOVE_ERRORS)?.execute(id)?;
         }
         let until = tombstone(catalogue.config(self.lane).as_ref(), now);
-        match (&self.name, catalogue.lane(lane)) {
-            (Some(name), Some(lane)) => {
+        match (&self.name, self.unique, catalogue.lane(lane)) {
+            (Some(name), _, Some(lane)) => {
                 name::bury(connection, &lane.queue, name.as_str(), self.id, until)?
             }
-            (None, _) if self.is_whole => {}
+            (None, Some(key), Some(lane)) => {
+                name::free(connection, &lane.queue, key, self.id, until)?
+            }
+            (None, None, _) if self.is_whole => {}
             _ => name::bury_of(connection, self.id, until)?,
         }
         Ok(waited.then_some((lane, standing)))

@@ -5,7 +5,7 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 use super::error::Fault;
 use super::held;
 use super::lane::{Lane, RunnableLane};
-use super::row::{deadline, retry, task_name};
+use super::row::{deadline, known_as, retry};
 use crate::backend::{LeaseRef, LeaseToken, LeasedTask, Standing};
 use crate::task::{TaskId, TaskSpec};
 use crate::time::Timestamp;
@@ -82,8 +82,10 @@ pub(super) fn task(
     // Empty bytes are not readable settings.
     let own_retry: Option<Vec<u8>> = row.get(first + 6).unwrap_or(Some(Vec::new()));
     let (kind, shape, queue) = (lane.route.kind().clone(), lane.route.shape(), lane.queue.clone());
+    let (name, unique) = known_as(connection, lease.id, row, first);
     let spec = TaskSpec {
-        name: task_name(connection, lease.id, row, first),
+        name,
+        unique,
         max_attempts: row.get(first + 7).unwrap_or_default(),
         retry: retry(connection, lease.id, own_retry.as_deref()),
         deadline: deadline(row.get(first + 3)?),

@@ -1,6 +1,6 @@
 //! The order in which tasks are leased: the table between a stored task and its next attempt.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Fault;
 use super::ready;
@@ -59,6 +59,25 @@ pub(super) fn holds(
 ) -> Result<bool, Fault> {
     let place = params![lane, standing as i64, due.as_micros(), id.as_bytes()];
     Ok(connection.prepare_cached(HOLDS)?.exists(place)?)
+}
+
+pub(super) const HOW: &str = "SELECT timed, since FROM gae_tasks_waiting WHERE lane = ?1 AND \
+                              standing = ?2 AND timed IN (0, 1) AND due = ?3 AND task = ?4";
+
+/// Returns how a task waits; `None` if it does not wait in its place of the order.
+pub(super) fn how(
+    connection: &Connection,
+    id: TaskId,
+    lane: i64,
+    standing: Standing,
+    due: Timestamp,
+) -> Result<Option<Wait>, Fault> {
+    let place = params![lane, standing as i64, due.as_micros(), id.as_bytes()];
+    let how = connection.prepare_cached(HOW)?.query_row(place, |row| {
+        let since: Option<i64> = row.get(1)?;
+        Ok(Wait::of(row.get(0)?, since.map(Timestamp::from_micros), due))
+    });
+    Ok(how.optional()?)
 }
 
 /// Takes a task out of the order; returns whether it was waiting. If so, the caller must

@@ -33,6 +33,7 @@ mod sensitive;
 mod settle;
 mod stage;
 mod sweep;
+mod unique;
 mod wakeups;
 
 use std::sync::Arc;
@@ -599,6 +600,34 @@ macro_rules! conformance {
                 eight_concurrent_workers_make_each_tick_once
                 a_declared_schedule_is_removed_once_nobody_declares_it
                 a_tick_wakes_workers_and_a_change_of_schedules_those_who_tick
+            ]
+            unique [
+                a_waiting_task_has_its_key
+                a_key_belongs_to_a_queue
+                a_key_is_the_same_whether_it_outlives_its_task
+                the_first_of_a_batch_has_the_key
+                the_same_unique_task_again_is_a_no_op
+                a_running_task_has_its_key
+                a_running_task_is_never_changed
+                one_task_waits_behind_a_running_one
+                a_task_that_is_over_frees_its_key
+                a_finished_task_blocks_its_key_for_exactly_the_time_given
+                a_finished_task_blocks_only_those_who_ask
+                a_dead_letter_blocks_only_those_who_ask
+                a_failed_or_lost_task_has_its_key
+                what_ends_a_task_by_hand_frees_its_key
+                a_dead_letter_that_is_forgotten_frees_its_key
+                args_are_replaced_and_the_time_is_kept
+                a_replacement_has_the_place_of_the_task_before
+                a_replacement_may_have_another_shape
+                a_task_is_rescheduled_and_keeps_its_args
+                a_rescheduled_task_waits_for_no_longer_than_said
+                a_pause_after_a_failure_is_not_shortened
+                a_task_that_was_made_due_by_hand_stays_due
+                what_a_newer_version_stored_is_not_changed
+                a_replaced_task_wakes_workers_and_a_rescheduled_one
+                fifty_concurrent_callers_with_one_key_create_one_task
+                a_task_behind_a_dead_one_keeps_the_key
             ]
             newer [
                 a_newer_task_is_not_leased

@@ -18,4 +18,5 @@ mod schedules;
 mod snapshot;
 mod snapshot_late;
 mod stage;
+mod unique;
 mod workers;

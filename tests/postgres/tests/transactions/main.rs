@@ -10,3 +10,4 @@ mod plans;
 mod shared;
 mod stage;
 mod stored;
+mod unique;

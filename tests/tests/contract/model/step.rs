@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use gae_tasks::backend::{ReaderId, TaskFilter, TaskState, TypeBackoff, Verdict};
 use gae_tasks::testing::Fault;
-use gae_tasks::{Kind, QueueConfig, QueueName, RetryConfig, Schedule, Timestamp};
+use gae_tasks::{
+    Kind, OnConflict, QueueConfig, QueueName, Reschedule, RetryConfig, Schedule, Timestamp,
+};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -19,6 +21,8 @@ pub(crate) struct Script {
     /// Whether the schema of the shape is known.
     pub(crate) has_schema: bool,
     pub(crate) name: Option<&'static str>,
+    /// The key of a unique task, and what happens on a conflict.
+    pub(crate) unique: Option<(u8, OnConflict)>,
     pub(crate) schedule: Schedule,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) retry: Option<RetryConfig>,
@@ -263,13 +267,14 @@ fn any_plan() -> impl Strategy<Value = Script> {
     let identity = (select(&QUEUES[..]), select(&KINDS[..]), shape, of(select(&NAMES[..])));
     let deadline = of(Just(Duration::from_nanos(1_000_000_001)));
     let limits = (of(1_u32..4), of(any_retry()), deadline, any_priority());
+    let unique = of((0_u8..3, any_rules()));
     let small = || prop::collection::vec(any::<u8>(), 0..4);
     // The first byte of attributes is their version, mostly a readable one.
     let attributes = (prop_oneof![5 => 0_u8..2, 1 => any::<u8>()], small());
     let attributes = attributes.prop_map(|(version, rest)| [vec![version], rest].concat());
     let bytes = (prop_oneof![5 => small(), 1 => Just(vec![7; 5_000])], of(attributes));
-    (identity, any_schedule(), limits, bytes).prop_map(
-        |((queue, kind, (shape, has_schema), name), schedule, limits, bytes)| {
+    (identity, unique, any_schedule(), limits, bytes).prop_map(
+        |((queue, kind, (shape, has_schema), name), unique, schedule, limits, bytes)| {
             let (max_attempts, retry, deadline, priority) = limits;
             let (payload, attributes) = bytes;
             Script {
@@ -277,6 +282,8 @@ fn any_plan() -> impl Strategy<Value = Script> {
                 kind,
                 shape,
                 has_schema,
+                // A task has a name or a key.
+                unique: unique.filter(|_| name.is_none()),
                 name,
                 schedule,
                 max_attempts,
@@ -288,6 +295,21 @@ fn any_plan() -> impl Strategy<Value = Script> {
             }
         },
     )
+}
+
+/// Returns what happens if a key has another task.
+fn any_rules() -> impl Strategy<Value = OnConflict> {
+    let reschedules = prop_oneof![
+        2 => Just(Reschedule::No),
+        1 => Just(Reschedule::ToCall),
+        1 => any_duration().prop_map(Reschedule::Within),
+    ];
+    (any::<[bool; 4]>(), reschedules).prop_map(|(flags, reschedules)| {
+        let mut rules = OnConflict::KEEP;
+        [rules.over_running, rules.over_dead, rules.over_finished, rules.replaces_args] = flags;
+        rules.reschedules = reschedules;
+        rules
+    })
 }
 
 fn any_priority() -> impl Strategy<Value = i8> {

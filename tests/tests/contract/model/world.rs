@@ -15,6 +15,7 @@ use gae_tasks::testing::conformance::settlement;
 use gae_tasks::testing::{Fault, Faulty, ManualClock, Operation};
 use gae_tasks::{
     Error, Kind, Now, QueueConfig, QueueName, Route, Shape, TaskId, TaskName, TaskSpec, Timestamp,
+    UniqueKey,
 };
 use proptest::prelude::*;
 
@@ -474,6 +475,10 @@ fn task(number: usize, plan: Script) -> NewTask {
     )
     .with(|task| {
         task.spec.name = plan.name.map(|name| TaskName::new(name).expect("a name"));
+        if let Some((key, rules)) = plan.unique {
+            task.spec.unique = Some(UniqueKey::new([key; 16], rules.over_finished));
+            task.on_conflict = rules;
+        }
         task.spec.max_attempts = plan.max_attempts;
         task.spec.retry = plan.retry;
         task.spec.deadline = plan.deadline;

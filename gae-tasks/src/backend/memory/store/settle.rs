@@ -141,12 +141,14 @@ impl Store {
     /// Deletes at most `limit` tombstones that have expired; returns how many.
     fn forget_names(&mut self, limit: usize, now: Timestamp) -> u64 {
         let mut forgotten = 0;
-        self.names.retain(|_, holder| {
+        let mut is_kept = |holder: &Holder| {
             let over = matches!(holder, Holder::Tombstone { until, .. } if *until <= now)
                 && forgotten < limit;
             forgotten += usize::from(over);
             !over
-        });
+        };
+        self.names.retain(|_, holder| is_kept(holder));
+        self.keys.retain(|_, holder| is_kept(holder));
         forgotten as u64
     }
 }

@@ -8,6 +8,8 @@
 //! for a table of a few pages and reads all of it, until autovacuum analyzes the table that has
 //! grown, in about a minute. To plan it each time costs more than a completion may.
 
+use std::time::Duration;
+
 use sqlx::PgConnection;
 
 use super::{place, refusal};
@@ -69,26 +71,41 @@ pub(super) async fn complete(
     Err(Error::in_transaction(CALL, problem.to_owned()))
 }
 
+/// Returns the name or the key of the task in its form among names, and for how long it stays
+/// blocked, if it does.
+fn known_as(
+    schema: &dyn PostgresSchema,
+    order: &CompleteInTx,
+) -> Option<(String, Option<Duration>)> {
+    let blocked = || schema.blocks_names(&order.queue);
+    match (&order.name, order.unique) {
+        (Some(name), _) => Some((name.to_string(), Some(blocked()))),
+        (None, key) => key.map(|key| (key.in_names(), key.outlives().then(blocked))),
+    }
+}
+
 /// Removes the row of the task; returns how many rows were changed.
 async fn remove(
     connection: &mut PgConnection,
     schema: &dyn PostgresSchema,
     order: &CompleteInTx,
 ) -> Result<u64, sqlx::Error> {
-    let CompleteInTx { now, lease, lost_leases, attempts, queue, name, .. } = order;
-    let text = if name.is_some() { REMOVE_NAMED } else { REMOVE };
+    let CompleteInTx { now, lease, lost_leases, attempts, queue, .. } = order;
+    let known = known_as(schema, order);
+    let text = if known.is_some() { REMOVE_NAMED } else { REMOVE };
     let query = sqlx::query(schema.sql(text))
         .persistent(!schema.is_pooled())
         .bind(uuid(lease.id))
         .bind(lease.token.to_bits())
         .bind(i64::from(*lost_leases))
         .bind(i64::from(*attempts));
-    let query = match name {
+    let query = match known {
         None => query,
-        Some(name) => {
-            let blocked = micros(schema.blocks_names(queue));
-            query.bind(queue.as_str()).bind(name.as_str()).bind(blocked).bind(at(*now))
+        Some((name, Some(blocked))) => {
+            query.bind(queue.as_str()).bind(name).bind(micros(blocked)).bind(at(*now))
         }
+        // Free from the beginning of time on.
+        Some((key, None)) => query.bind(queue.as_str()).bind(key).bind(0_i64).bind(Some(0_i64)),
     };
     Ok(query.execute(connection).await?.rows_affected())
 }

@@ -13,9 +13,10 @@ use crate::backend::postgres::database::moment;
 use crate::backend::postgres::epoch::started;
 use crate::backend::postgres::rows::{Rows, given, stored};
 use crate::backend::postgres::task::id;
+use crate::backend::postgres::unique;
 use crate::error::Error;
 use crate::queue::QueueName;
-use crate::task::{Deferred, TaskId, TaskName};
+use crate::task::{Deferred, TaskId, TaskName, UniqueKey};
 use crate::time::Now;
 
 /// Bounds the wait for a name; returns what the bound was.
@@ -162,7 +163,8 @@ impl Call<'_> {
             }
         }
         let is_first = |(task, _): &&Laned| {
-            name_of(task).is_none_or(|name| holders.get(&name) == Some(&task.spec.id))
+            let is_holder = |name: Name| holders.get(&name) == Some(&task.spec.id);
+            task.spec.unique.is_none() && name_of(task).is_none_or(is_holder)
         };
         let mut left: Vec<_> = tasks.iter().filter(is_first).collect();
         let stored = loop {
@@ -183,7 +185,12 @@ impl Call<'_> {
             .iter()
             .filter_map(|(task, _)| name_of(task).filter(|_| !stored.held.contains(&task.spec.id)));
         holders.extend(self.holders(in_use.collect()).await?);
+        // After the statement that knows whether the tables are those of the client.
+        let keyed = self.store_keyed(tasks).await?;
         let answer = |(task, _): &Laned| {
+            if let Some(answer) = keyed.get(&task.spec.id) {
+                return *answer;
+            }
             let holder = name_of(task).and_then(|name| holders.get(&name).copied());
             let of = holder.unwrap_or(task.spec.id);
             Deferred::new(of, of == task.spec.id)
@@ -213,6 +220,26 @@ impl Call<'_> {
         }
         let held = row.try_get::<Vec<Uuid>, _>(3)?.into_iter().map(id).collect();
         Ok(Some(Stored { transaction: row.try_get(0)?, held }))
+    }
+
+    /// Stores the tasks that have keys; returns the answer for each.
+    async fn store_keyed(&mut self, tasks: &[Laned]) -> Result<HashMap<TaskId, Deferred>, Error> {
+        let is_keyed = |(task, _): &&Laned| task.spec.unique.is_some();
+        let keyed: Vec<_> = tasks.iter().filter(is_keyed).collect();
+        let schema = self.schema;
+        let text = |text: &'static str| sqlx::query(schema.sql(text)).persistent(false);
+        let tasks = keyed.iter().map(|(task, _)| task);
+        let locked = unique::lock(&text, &mut *self.connection, tasks).await;
+        locked.map_err(|error| self.refused(&keyed, error))?;
+        let mut answers = HashMap::new();
+        for laned in keyed {
+            let (task, lane) = laned;
+            let lane = *self.lanes.get(&task.spec.id).unwrap_or(lane);
+            let stored = unique::store(&text, &mut *self.connection, self.now, (task, lane)).await;
+            let (answer, _) = stored.map_err(|error| self.refused(&[laned], error))?;
+            answers.insert(task.spec.id, answer);
+        }
+        Ok(answers)
     }
 
     /// Prepares the tasks for the server that the transaction is on.
@@ -266,11 +293,16 @@ impl Call<'_> {
         if matches!(error, sqlx::Error::RowNotFound) {
             return refusal::elsewhere(self.name, self.schema);
         }
-        let names: Vec<_> = tasks.iter().filter_map(|(task, _)| name_of(task)).collect();
+        let name = |(task, _): &&Laned| {
+            let key = || task.spec.unique.map(UniqueKey::in_names);
+            let name = task.spec.name.as_ref().map(TaskName::to_string).or_else(key)?;
+            Some((task.spec.queue.clone(), name))
+        };
+        let names: Vec<_> = tasks.iter().filter_map(name).collect();
         match names.as_slice() {
             [(queue, name), others @ ..] if refusal::is_of_a_lock(&error) => Error::Busy {
                 name: match others {
-                    [] => name.to_string(),
+                    [] => name.clone(),
                     others => format!("{name}, or one of {} others", others.len()),
                 },
                 queue: queue.to_string(),

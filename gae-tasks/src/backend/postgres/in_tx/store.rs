@@ -63,7 +63,7 @@ pub(super) async fn store<A>(
     let StoreInTx { call, home, now, tasks } = order;
     let schema = schema(&home, call)?;
     let prepared = schema.prepare(tasks).await?;
-    if prepared.tasks.iter().any(|(task, _)| task.spec.name.is_some()) {
+    if prepared.tasks.iter().any(|(task, _)| task.spec.is_known_by_more()) {
         return names::store(connection, (&*schema, call), &prepared, now, judge).await;
     }
     let ids = prepared.tasks.iter().map(|(task, _)| task.spec.id);

@@ -238,6 +238,7 @@ fn leased(
     let (kind, shape) = (key.route.kind().clone(), key.route.shape());
     let spec = TaskSpec {
         name: task.name,
+        unique: task.unique,
         max_attempts: facts.max_attempts,
         retry: task.retry.and_then(|retry| version::decode(&retry).ok()),
         deadline: task.deadline,

@@ -3,15 +3,16 @@
 //! Renewals write the row of the lease, so it is only read here.
 
 use super::super::{held, task};
-use super::names;
 use super::statements::{Failed, Statements};
+use super::{names, unique};
 use crate::backend::lifecycle;
 use crate::backend::transaction::CompleteInTx;
-use crate::queue::QueueConfig;
+use crate::queue::{QueueConfig, QueueName};
+use crate::task::UniqueKey;
 use crate::time::Timestamp;
 use crate::version;
 
-const REMOVE: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 RETURNING errors";
+const REMOVE: &str = "DELETE FROM gae_tasks_task WHERE id = ?1 RETURNING errors, name";
 
 const CONFIG: &str = "SELECT config FROM gae_tasks_queue WHERE name = ?1";
 
@@ -42,13 +43,26 @@ pub(super) async fn complete(
         statements.run(task::REMOVE_ERRORS, &[id.into()]).await?;
     }
     if let Some(name) = name {
-        let found = statements.read(CONFIG, &[queue.as_str().into()]).await?.pop();
-        let config = match found {
-            None => Some(QueueConfig::new()),
-            Some(row) => row.blob(0).and_then(|bytes| version::decode(bytes).ok()),
-        };
-        let until = lifecycle::tombstone(config.as_ref(), now);
+        let until = tombstone(statements, queue, now).await?;
         names::hold(statements, (queue, name), lease.id, Some(until)).await?;
     }
+    if let Some(key) = removed.text(1).and_then(UniqueKey::of_task) {
+        let until = tombstone(statements, queue, now).await?;
+        unique::free(statements, (queue, key), lease.id, until).await?;
+    }
     Ok(Ok(()))
+}
+
+/// Returns until when the name or the key of a task that ends at `now` is blocked.
+async fn tombstone(
+    statements: &mut impl Statements,
+    queue: &QueueName,
+    now: Timestamp,
+) -> Result<Timestamp, Failed> {
+    let found = statements.read(CONFIG, &[queue.as_str().into()]).await?.pop();
+    let config = match found {
+        None => Some(QueueConfig::new()),
+        Some(row) => row.blob(0).and_then(|bytes| version::decode(bytes).ok()),
+    };
+    Ok(lifecycle::tombstone(config.as_ref(), now))
 }

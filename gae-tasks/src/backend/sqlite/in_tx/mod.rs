@@ -14,6 +14,7 @@ mod place;
 mod refusal;
 mod statements;
 mod tasks;
+mod unique;
 
 use self::place::Place;
 use self::statements::Statements;

@@ -14,18 +14,27 @@ pub(super) async fn take(
     id: TaskId,
     now: Timestamp,
 ) -> Result<Option<Deferred>, Failed> {
-    let key = [Value::from(queue.as_str()), text.as_str().into()];
-    let found = statements.read(name::HOLDER, &key).await?.pop().unwrap_or_default();
-    let holder = found.blob(0).and_then(|id| id.try_into().ok()).map(TaskId::from_bytes);
-    let holder = holder.and_then(|of| match found.integer(1).map(Timestamp::from_micros) {
-        Some(until) => Some(Holder::Tombstone { of, until }),
-        None => found.is_null(1).then_some(Holder::Task(of)),
-    });
+    let holder = holder(statements, queue, text.as_str()).await?;
     if let Some(answer) = lifecycle::refuse_name(holder, id, now) {
         return Ok(Some(answer));
     }
     hold(statements, (queue, text), id, None).await?;
     Ok(None)
+}
+
+/// Returns the holder of a name, or of a key in its form among names.
+pub(super) async fn holder(
+    statements: &mut impl Statements,
+    queue: &QueueName,
+    text: &str,
+) -> Result<Option<Holder>, Failed> {
+    let key = [Value::from(queue.as_str()), text.into()];
+    let found = statements.read(name::HOLDER, &key).await?.pop().unwrap_or_default();
+    let holder = found.blob(0).and_then(|id| id.try_into().ok()).map(TaskId::from_bytes);
+    Ok(holder.and_then(|of| match found.integer(1).map(Timestamp::from_micros) {
+        Some(until) => Some(Holder::Tombstone { of, until }),
+        None => found.is_null(1).then_some(Holder::Task(of)),
+    }))
 }
 
 /// Writes the holder of a name: a task, or until `until` a task that is over.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::super::queue_row::encoded;
 use super::super::{enqueue, ready, row, waiting};
 use super::statements::{Failed, Statements, Value};
-use super::{lane, names};
+use super::{lane, names, unique};
 use crate::backend::lifecycle::Wait;
 use crate::backend::{NewTask, Standing};
-use crate::task::{Deferred, TaskName};
+use crate::task::Deferred;
 use crate::time::Timestamp;
 
 /// Stores tasks; returns the answer for each, in their order.
@@ -29,6 +29,14 @@ pub(super) async fn store(
             answers.push(answer);
             continue;
         }
+        let (answer, place) = match spec.unique {
+            Some(key) => unique::take(statements, task, key, now).await?,
+            None => (Deferred::new(spec.id, true), None),
+        };
+        if !answer.created {
+            answers.push(answer);
+            continue;
+        }
         let key = (&spec.queue, &spec.kind, spec.shape, spec.version(), spec.priority);
         let lane = match lanes.get(&key) {
             Some(lane) => *lane,
@@ -38,15 +46,26 @@ pub(super) async fn store(
                 lane
             }
         };
-        let due = insert(statements, task, lane, now).await?;
-        first_due.entry(lane).and_modify(|first| *first = due.min(*first)).or_insert(due);
-        answers.push(Deferred::new(spec.id, true));
+        let place = place.unwrap_or((Wait::scheduled(task.schedule, now), now));
+        let due = insert(statements, task, lane, place).await?;
+        answers.push(answer);
+        if spec.unique.is_some() {
+            // The next task may take its place.
+            add_ready(statements, lane, due).await?;
+        } else {
+            first_due.entry(lane).and_modify(|first| *first = due.min(*first)).or_insert(due);
+        }
     }
     for (lane, due) in first_due {
-        let values = [(Standing::Clear as i64).into(), lane.into(), due.into()];
-        statements.run(ready::ADD, &values).await?;
+        add_ready(statements, lane, due).await?;
     }
     Ok(answers)
+}
+
+/// Records that a task waits in a lane.
+async fn add_ready(statements: &mut impl Statements, lane: i64, due: i64) -> Result<(), Failed> {
+    let values = [(Standing::Clear as i64).into(), lane.into(), due.into()];
+    statements.run(ready::ADD, &values).await.map(drop)
 }
 
 /// Writes the rows of a task; returns when it is due, in the stored form of its lane.
@@ -54,22 +73,22 @@ async fn insert(
     statements: &mut impl Statements,
     task: &NewTask,
     lane: i64,
-    now: Timestamp,
+    (wait, created): (Wait, Timestamp),
 ) -> Result<i64, Failed> {
     let spec = &task.spec;
-    let wait = Wait::scheduled(task.schedule, now);
     let due = wait.due().as_micros();
     let id = Value::from(spec.id.as_bytes().as_slice());
     let retry = spec.retry.as_ref().map(encoded).transpose();
     let retry = retry.map_err(|_| Failed::of(None, "the retry settings cannot be stored"))?;
+    let known_as = spec.known_as();
     let values = [
         id,
         lane.into(),
-        now.as_micros().into(),
+        created.as_micros().into(),
         due.into(),
         spec.max_attempts.map(i64::from).into(),
         spec.deadline.map(row::nanos).into(),
-        spec.name.as_ref().map(TaskName::as_str).into(),
+        known_as.as_deref().into(),
         retry.as_deref().into(),
         spec.attributes.as_deref().into(),
         task.payload.as_slice().into(),

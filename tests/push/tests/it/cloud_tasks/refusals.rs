@@ -6,7 +6,7 @@ use gae_tasks::backend::{Backend, Enqueue, NewTask};
 use gae_tasks::push::verify::SharedSecret;
 use gae_tasks::testing::ManualClock;
 use gae_tasks::{
-    Error, Kind, Now, QueueName, Registry, RetryConfig, Shape, TaskFilter, TaskSpec, Worker,
+    Error, Kind, Now, QueueName, Registry, RetryConfig, Shape, TaskFilter, TaskSpec, Unique, Worker,
 };
 use gae_tasks_tests_push::server::Fault;
 
@@ -373,4 +373,30 @@ async fn headers_that_cannot_be_sent_are_refused_when_they_are_said() {
         .header(SharedSecret::HEADER, "correct horse battery")
         .header("Authorization", "x y");
     allowed.build().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_unique_task_is_what_a_name_can_do() {
+    let server = server().await;
+    let tasks = client(&server).await;
+    let call = |unique| greet::defer("you").unique(unique).on(&tasks);
+    let named = || Unique::by_args().over_dead().over_finished();
+    let first = call(named()).await.unwrap();
+    let again = call(named()).await.unwrap();
+    assert_eq!((again.id, again.created), (first.id, false));
+    let name = only_task(&server)["name"].as_str().unwrap().to_owned();
+    assert!(name.contains("/tasks/unique-"), "{name}");
+    let refused = [
+        (Unique::by_args(), "though not over dead letters"),
+        (Unique::by_args().over_dead(), "though not over finished tasks"),
+        (named().behind(), "behind a task that runs"),
+        (named().replace_args(), "replaces the args"),
+        (named().replace_schedule(), "changes the time"),
+        (named().debounce(Duration::from_secs(1)), "changes the time"),
+    ];
+    for (unique, how) in refused {
+        let text = call(unique).await.unwrap_err().to_string();
+        assert!(text.contains(how) && text.contains("`cloudtasks` backend"), "{text}");
+    }
+    assert_eq!(server.calls("CreateTask"), 2, "what is refused is not sent");
 }
