@@ -84,7 +84,10 @@ impl Delivery<'_> {
         let number = before.number.checked_add(1).filter(|_| !envelope.named)?;
         let schedule = Schedule::At(next);
         let Envelope { spec, payload, schema, sensitive, .. } = envelope.clone();
-        let task = NewTask { spec, payload, schema, sensitive, schedule };
+        let task = NewTask::new(spec, payload, schema).with(|task| {
+            task.sensitive = sensitive;
+            task.schedule = schedule;
+        });
         Some(CopyTask {
             attempts: facts.attempts,
             first_attempt: facts.first_attempt,

@@ -28,7 +28,7 @@ impl Client {
             task.spec.name.as_ref().map_or_else(|| task.spec.id.to_string(), ToString::to_string);
         let uri = format!("{PREFIX}/{}", task.spec.kind);
         let (micros, queue) = (due.as_micros(), task.spec.queue.to_string());
-        let NewTask { spec, payload, schema, sensitive, schedule } = task;
+        let NewTask { spec, payload, schema, sensitive, schedule, on_conflict: _ } = task;
         let envelope = Envelope::new(spec, payload, schema, sensitive, schedule, now);
         let request = Request::post(uri)
             .header("content-type", "application/octet-stream")

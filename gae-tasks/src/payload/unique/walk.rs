@@ -200,7 +200,7 @@ fn put_len(out: &mut Vec<u8>, len: usize) {
 fn put_float(out: &mut Vec<u8>, number: f64) {
     let number = match number {
         number if number.is_nan() => f64::NAN,
-        number if number == 0.0 => 0.0,
+        0.0 => 0.0,
         number => number,
     };
     out.push(FLOAT);
