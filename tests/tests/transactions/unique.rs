@@ -70,7 +70,7 @@ async fn a_waiting_task_is_replaced_and_rescheduled_when_the_transaction_commits
 /// The file of the application.
 struct File(PathBuf);
 
-#[deferred(queue = "played")]
+#[deferred(queue = "unique-played")]
 fn play(outlives: bool, #[state] file: &File, #[context] cx: &TaskContext) -> Result<(), BoxError> {
     _ = outlives;
     let mut application = gae_tasks_tests::transactions::open(&file.0)?;
