@@ -31,7 +31,7 @@ const TRACED_AT_ONCE: usize = 256;
 ///
 /// let chosen = Registry::new().with::<send_welcome>();
 /// assert_eq!(chosen.kinds().count(), 1);
-/// assert_eq!(Registry::linked().in_queues(["reports"]).kinds().count(), 0);
+/// assert_eq!(Registry::linked().in_queues(["unused"]).kinds().count(), 0);
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
