@@ -48,6 +48,8 @@ impl Claim {
         match self {
             Self::Store { behind: false } => Deferred::new(own, true),
             Self::Store { behind: true } => Deferred::of_conflict(own, Conflict::Behind),
+            // The memory of this same task means that the first answer was lost.
+            Self::Leave(id, _) if id == own => Deferred::new(own, true),
             Self::Leave(id, conflict) => Deferred::of_conflict(id, conflict),
             Self::Replace { .. } => Deferred::of_conflict(own, Conflict::Replaced),
             Self::Reschedule(id, _) => Deferred::of_conflict(id, Conflict::Rescheduled),

@@ -91,18 +91,21 @@ impl Store {
             }
             self.names.insert(key, Holder::Task(task.spec.id));
         }
-        let (answer, wait) = match self.claim(&task, now) {
+        let (answer, stored) = match self.claim(&task, now) {
             Some(claim) => self.make_room(claim, &task, now),
-            None => (Deferred::new(task.spec.id, true), None),
+            None => {
+                let place = (Wait::scheduled(task.schedule, now), now);
+                (Deferred::new(task.spec.id, true), Some(place))
+            }
         };
-        if answer.created {
-            self.insert(task, wait, now);
+        if let Some(place) = stored {
+            self.insert(task, place);
         }
         answer
     }
 
-    /// Stores a task; it waits as it says, or as the one whose place it takes.
-    fn insert(&mut self, task: NewTask, place: Option<(Wait, Timestamp)>, now: Timestamp) {
+    /// Stores a task that waits like this since `created`.
+    fn insert(&mut self, task: NewTask, (wait, created): (Wait, Timestamp)) {
         if !task.schema.is_empty() && task.spec.shape.may_be_of(&task.schema) {
             self.schemas.entry(task.spec.shape).or_insert_with(|| Arc::clone(&task.schema));
         }
@@ -110,11 +113,8 @@ impl Store {
         self.queue(&task.spec.queue);
         let turn = self.places.len();
         self.places.entry(task.spec.queue.clone()).or_insert(turn);
-        let (id, new) = (task.spec.id, Facts::new(task.schedule, task.spec.max_attempts, now));
-        let facts = match place {
-            Some((wait, created)) => Facts { wait, created, ..new },
-            None => new,
-        };
+        let (id, max_attempts) = (task.spec.id, task.spec.max_attempts);
+        let facts = Facts { wait, ..Facts::new(task.schedule, max_attempts, created) };
         self.tasks.insert(id, Stored { task, facts, errors: Vec::new(), lease: None });
         self.wait(id);
     }

@@ -106,10 +106,12 @@ pub(super) fn enqueue(
     }
     let (answer, place) = match task.spec.unique {
         Some(key) => unique::take(connection, catalogue, task, key, now)?,
-        None => (Deferred::new(task.spec.id, true), None),
+        None => {
+            let place = (Wait::scheduled(task.schedule, now), now);
+            (Deferred::new(task.spec.id, true), Some(place))
+        }
     };
-    if answer.created {
-        let (wait, created) = place.unwrap_or((Wait::scheduled(task.schedule, now), now));
+    if let Some((wait, created)) = place {
         let lane = catalogue.lane_of(connection, task)?;
         if insert(connection, task, lane, created, wait.due())? {
             waiting::put(connection, task.spec.id, lane, Standing::Clear, wait)?;

@@ -13,11 +13,12 @@ use crate::queue::QueueName;
 use crate::task::{Deferred, UniqueKey};
 use crate::time::Timestamp;
 
-/// How a task waits that takes the place of another one, and when that was stored.
+/// How a task that is to be stored waits, and since when: where it takes the place of another one,
+/// since that was stored.
 pub(super) type Place = (Wait, Timestamp);
 
-/// Decides what becomes of a task with a key, and makes room for it. If the answer says that the
-/// task is created, the caller stores it.
+/// Decides what becomes of a task with a key, and makes room for it. The caller stores the task if
+/// it has a place.
 pub(super) fn take(
     connection: &Connection,
     catalogue: &mut Catalogue,
@@ -27,7 +28,7 @@ pub(super) fn take(
 ) -> Result<(Deferred, Option<Place>), Fault> {
     let (own, queue) = (task.spec.id, &task.spec.queue);
     // Checked before the key: the same task again has the same answer as the first time, whoever
-    // has its key. The caller inserts nothing then.
+    // has its key.
     if task::is_stored(connection, own)? {
         return Ok((Deferred::new(own, true), None));
     }
@@ -35,6 +36,7 @@ pub(super) fn take(
     let claim = claim(holder, task.on_conflict, task.schedule, now);
     let answer = claim.answer(own);
     let place = match (claim, of_holder) {
+        (Claim::Store { .. }, _) => Some((Wait::scheduled(task.schedule, now), now)),
         (Claim::Replace { wait, created, .. }, Some(other)) => {
             if let Some((lane, standing)) = other.remove(connection, catalogue, now)? {
                 ready::refresh(connection, lane, standing)?;
@@ -47,7 +49,7 @@ pub(super) fn take(
         }
         _ => None,
     };
-    if answer.created {
+    if place.is_some() {
         name::hold(connection, queue.as_str(), &key.in_names(), own, None)?;
     }
     Ok((answer, place))

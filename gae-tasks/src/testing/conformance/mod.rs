@@ -607,6 +607,7 @@ macro_rules! conformance {
                 a_key_is_the_same_whether_it_outlives_its_task
                 the_first_of_a_batch_has_the_key
                 the_same_unique_task_again_is_a_no_op
+                the_same_unique_task_after_its_end_is_a_no_op
                 a_running_task_has_its_key
                 a_running_task_is_never_changed
                 one_task_waits_behind_a_running_one

@@ -93,6 +93,16 @@ pub(super) async fn the_same_unique_task_again_is_a_no_op(on: Stage) {
     }
 }
 
+pub(super) async fn the_same_unique_task_after_its_end_is_a_no_op(on: Stage) {
+    let task = keyed(&on, over_all());
+    let id = on.store(at(0), task.clone()).await;
+    on.attempt(at(0), Verdict::Done).await;
+    // As the first answer, which was lost.
+    assert_eq!(on.offer(at(1), task).await, Deferred::new(id, true));
+    assert_eq!(on.all().await, []);
+    is_kept(&on, at(1), keyed(&on, over_all()), id).await;
+}
+
 pub(super) async fn a_running_task_has_its_key(on: Stage) {
     let holder = on.store(at(0), keyed(&on, OnConflict::KEEP)).await;
     on.lease_one(at(0)).await;

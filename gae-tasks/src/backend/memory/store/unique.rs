@@ -21,7 +21,7 @@ impl Store {
     }
 
     /// Makes a change and gives the key to whom it belongs then. Returns the answer, and how the
-    /// task waits if it takes the place of another one.
+    /// task waits and since when, if it is to be stored.
     pub(super) fn make_room(
         &mut self,
         claim: Claim,
@@ -34,17 +34,18 @@ impl Store {
             _ = self.tasks.get_mut(&id).map(|stored| stored.facts = facts);
             self.wait(id);
         }
-        let place_of_other = match claim {
+        let stored = match claim {
+            Claim::Store { .. } => Some((Wait::scheduled(task.schedule, now), now)),
             Claim::Replace { of, wait, created } => {
                 self.remove(of, now);
                 Some((wait, created))
             }
-            _ => None,
+            Claim::Leave(..) | Claim::Reschedule(..) => None,
         };
-        if let Some(key) = place(&task.spec).filter(|_| answer.created) {
+        if let Some(key) = place(&task.spec).filter(|_| stored.is_some()) {
             self.keys.insert(key, Named::Task(task.spec.id));
         }
-        (answer, place_of_other)
+        (answer, stored)
     }
 
     /// Frees the key of a task that is over, unless another task has it by now.

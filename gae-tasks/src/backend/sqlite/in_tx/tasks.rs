@@ -31,12 +31,13 @@ pub(super) async fn store(
         }
         let (answer, place) = match spec.unique {
             Some(key) => unique::take(statements, task, key, now).await?,
-            None => (Deferred::new(spec.id, true), None),
+            None => {
+                let place = (Wait::scheduled(task.schedule, now), now);
+                (Deferred::new(spec.id, true), Some(place))
+            }
         };
-        if !answer.created {
-            answers.push(answer);
-            continue;
-        }
+        answers.push(answer);
+        let Some(place) = place else { continue };
         let key = (&spec.queue, &spec.kind, spec.shape, spec.version(), spec.priority);
         let lane = match lanes.get(&key) {
             Some(lane) => *lane,
@@ -46,9 +47,7 @@ pub(super) async fn store(
                 lane
             }
         };
-        let place = place.unwrap_or((Wait::scheduled(task.schedule, now), now));
         let due = insert(statements, task, lane, place).await?;
-        answers.push(answer);
         if spec.unique.is_some() {
             // The next task may take its place.
             add_ready(statements, lane, due).await?;

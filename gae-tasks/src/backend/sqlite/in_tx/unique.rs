@@ -31,8 +31,8 @@ struct Found {
     waits: bool,
 }
 
-/// Decides what becomes of a task with a key, and makes room for it, as the backend does. If the
-/// answer says that the task is created, the caller stores it.
+/// Decides what becomes of a task with a key, and makes room for it, as the backend does. The
+/// caller stores the task if it has a place.
 pub(super) async fn take(
     statements: &mut impl Statements,
     task: &NewTask,
@@ -44,6 +44,7 @@ pub(super) async fn take(
     let claim = claim(holder, task.on_conflict, task.schedule, now);
     let mut place = None;
     match (claim, &found) {
+        (Claim::Store { .. }, _) => place = Some((Wait::scheduled(task.schedule, now), now)),
         (Claim::Replace { wait, created, .. }, Some(found)) => {
             let id = Value::from(found.id.as_bytes().as_slice());
             statements.run(REMOVE, &[id]).await?;
@@ -57,7 +58,7 @@ pub(super) async fn take(
         _ => {}
     }
     let answer = claim.answer(own);
-    if answer.created {
+    if place.is_some() {
         let own = Value::from(own.as_bytes().as_slice());
         let values = [queue.as_str().into(), text.as_str().into(), own, Value::Null];
         statements.run(name::HOLD, &values).await?;
