@@ -27,8 +27,8 @@ pub(super) async fn enqueue(
     let mut answers: Vec<_> = tasks.iter().map(|_| None).collect();
     let mut left: Vec<_> = tasks.into_iter().enumerate().collect();
     // A task that is refused leaves nothing behind, not even the rows that tasks share. So only the
-    // first task of each name is stored; another one only if that is refused. Of one key, the first
-    // task is stored, and then the next one asks again.
+    // first task of each name is stored; another one only if that is refused. Tasks of one key may
+    // each change what the one before has stored, so all of them are in one transaction.
     while !left.is_empty() {
         let known = asked(&shared, now, left.iter().map(|(_, task)| task).collect()).await?;
         let mut open = Vec::new();
@@ -54,9 +54,7 @@ pub(super) async fn enqueue(
         left = Vec::new();
         for (of, place, task) in others {
             match &answers[of] {
-                Some(Ok(first)) if first.created && task.spec.unique.is_none() => {
-                    answers[place] = Some(Ok(like(first, &task)));
-                }
+                Some(Ok(first)) if first.created => answers[place] = Some(Ok(like(first, &task))),
                 _ => left.push((place, task)),
             }
         }

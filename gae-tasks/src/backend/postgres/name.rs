@@ -106,21 +106,18 @@ pub(super) async fn insert(
     Ok((answers.ok_or_else(contended)?, receipt))
 }
 
-/// Returns for each task the place of the first that has its id, its name or its key: its own, if
-/// that is the first.
+/// Returns for each task the place of the first that has its id or its name: its own, if that is
+/// the first.
 pub(super) fn firsts<'t>(tasks: impl Iterator<Item = &'t NewTask>) -> Vec<usize> {
-    let (mut ids, mut names, mut keys) = (HashMap::new(), HashMap::new(), HashMap::new());
+    let (mut ids, mut names) = (HashMap::new(), HashMap::new());
     let first = |(place, task): (usize, &'t NewTask)| {
         let spec = &task.spec;
         let name = spec.name.as_ref().map(|name| (&spec.queue, name));
         let of_name = name.and_then(|name| names.get(&name));
-        let key = spec.unique.map(|key| (&spec.queue, *key.as_bytes()));
-        let of_key = key.and_then(|key| keys.get(&key));
-        let first = ids.get(&spec.id).or(of_name).or(of_key).copied().unwrap_or(place);
+        let first = ids.get(&spec.id).or(of_name).copied().unwrap_or(place);
         if first == place {
             ids.insert(spec.id, place);
             name.and_then(|name| names.insert(name, place));
-            key.and_then(|key| keys.insert(key, place));
         }
         first
     };

@@ -49,6 +49,30 @@ async fn of_four_clients_with_one_key_exactly_one_stores_its_task() {
     assert_eq!([stage.count("task").await, stage.count("name").await], [1, 1]);
 }
 
+/// Each of them may change what the one before has stored.
+#[tokio::test]
+async fn the_tasks_of_one_key_in_a_request_are_stored_in_one_transaction() {
+    const FULL: &str = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                        IF NEW.payload = 'last'::bytea THEN RAISE 'full' USING ERRCODE = '53100'; \
+                        END IF; RETURN NEW; END $$; CREATE TRIGGER full_disk BEFORE INSERT ON \
+                        gae_tasks.task FOR EACH ROW EXECUTE FUNCTION full_disk()";
+    let stage = Stage::new().await;
+    stage.execute(FULL).await;
+    let replacing = rules(|rules| rules.replaces_args = true);
+    let three = |last: &[u8]| {
+        let third = keyed(3, replacing).with(|task| task.payload = last.to_vec());
+        Enqueue::new(Now::Storage, vec![keyed(1, replacing), keyed(2, replacing), third])
+    };
+    let failed = stage.backend.enqueue(three(b"last")).await;
+    assert!(failed.is_err(), "{failed:?}");
+    assert_eq!(stage.count("task").await, 0);
+    let answers = stage.backend.enqueue(three(b"good")).await.expect("the server answers");
+    let answers: Vec<_> = answers.into_iter().map(|answer| answer.expect("stored")).collect();
+    let replaced = |number| Deferred::of_conflict(id(number), Conflict::Replaced);
+    assert_eq!(answers, [Deferred::new(id(1), true), replaced(2), replaced(3)]);
+    assert_eq!([stage.count("task").await, stage.count("waiting").await], [1, 1]);
+}
+
 /// A lease that was faster than the call is seen.
 #[tokio::test]
 async fn a_task_that_is_leased_meanwhile_is_not_replaced() {
