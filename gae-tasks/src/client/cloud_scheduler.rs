@@ -6,8 +6,8 @@ use std::fmt;
 
 use super::Client;
 use crate::cron::Cron;
-use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
+use crate::task::URL_PREFIX;
 
 /// Where jobs of Cloud Scheduler send their requests, and who they are.
 ///
@@ -31,7 +31,7 @@ impl CloudScheduler {
     /// Creates jobs that call the push service of the program at this URL, without the prefix: the
     /// `url` of the queue's backend.
     pub fn new(uri: impl Into<String>) -> Self {
-        let (uri, prefix) = (uri.into(), PREFIX.to_owned());
+        let (uri, prefix) = (uri.into(), URL_PREFIX.to_owned());
         Self { uri, prefix, location: None, service_account: None, audience: None }
     }
 
