@@ -84,8 +84,22 @@ pub(crate) fn decoded(task: &Task, field: &Ident, parameter: &Parameter) -> Toke
     }
 }
 
+/// Generates the value of a default.
+pub(crate) fn default_value(task: &Task, parameter: &Parameter, of: &DefaultOf) -> TokenStream {
+    match of {
+        DefaultOf::Type => {
+            let (door, ty) = (&task.door, parameter.ty());
+            quote!(<#ty as #door::DefaultParameter>::value())
+        }
+        DefaultOf::Value(expr) => {
+            let function = default(task, parameter, expr);
+            quote!({ let __value = #function; __value() })
+        }
+    }
+}
+
 /// Generates the function of a default, in which the expression sees nothing that is generated.
-pub(crate) fn default(task: &Task, parameter: &Parameter, expr: &Expr) -> TokenStream {
+fn default(task: &Task, parameter: &Parameter, expr: &Expr) -> TokenStream {
     let (ty, written) = (parameter.ty(), task.resolved(expr.to_token_stream()));
     // As in `defer`, a text is enough for a `String`.
     let value = match parameter.is_string() && is_text(expr) {

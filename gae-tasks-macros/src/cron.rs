@@ -10,7 +10,6 @@ use crate::bounds;
 #[cfg(feature = "cron")]
 use crate::cron_language;
 use crate::errors::Errors;
-use crate::marks::DefaultOf;
 use crate::model::{Parameter, Role, Schedule, Task};
 use crate::names;
 
@@ -84,7 +83,7 @@ pub(crate) fn check(task: &Task, errors: &mut Errors) {
         if schedule.args[..number].iter().any(|other| names::plain(&other.name) == name) {
             errors.on(&arg.name, format!("`{name}` is given twice: keep one"));
         } else if parameter(task, &name).is_none() {
-            let near = nearest(task, &name);
+            let near = task.nearest(&name);
             errors.on(&arg.name, no_parameter(task, &name, near.as_deref()));
             meant.extend(near);
         }
@@ -101,13 +100,6 @@ pub(crate) fn check(task: &Task, errors: &mut Errors) {
 fn parameter<'a>(task: &'a Task, name: &str) -> Option<&'a Parameter> {
     let sent = task.payload().find(|(field, parameter)| parameter.sent_as(field) == name);
     sent.map(|(_, parameter)| parameter)
-}
-
-/// Returns the parameter that `name` probably misspells.
-fn nearest(task: &Task, name: &str) -> Option<String> {
-    let known: Vec<_> = task.payload().map(|(field, parameter)| parameter.sent_as(field)).collect();
-    let known: Vec<_> = known.iter().map(String::as_str).collect();
-    names::nearest(name, &known).map(str::to_owned)
 }
 
 fn no_parameter(task: &Task, name: &str, near: Option<&str>) -> String {
@@ -190,11 +182,7 @@ fn value(task: &Task, schedule: &Schedule, parameter: &Parameter, name: &str) ->
         return quote!({ fn __value() -> #ty { #value } __value() });
     }
     match &parameter.marks.default {
-        Some(DefaultOf::Type) => quote!(<#ty as #door::DefaultParameter>::value()),
-        Some(DefaultOf::Value(expr)) => {
-            let default = bounds::default(task, parameter, expr);
-            quote!({ let __value = #default; __value() })
-        }
+        Some(default) => bounds::default_value(task, parameter, default),
         None => quote!(#door::Option::None),
     }
 }

@@ -7,7 +7,6 @@ use syn::{LitStr, Path};
 use crate::errors::Errors;
 use crate::marks::{self, SENT};
 use crate::model::{Role, Task};
-use crate::names;
 
 /// Checks the rules that depend on the function's parameters.
 pub(crate) fn check(task: &Task, errors: &mut Errors) {
@@ -140,7 +139,7 @@ fn wrong_alias(task: &Task, name: &str, alias: &str, seen: &[(String, String)]) 
     if alias == name {
         return Some(format!("`{alias}` is the parameter's own name: remove the alias"));
     }
-    if names_of(task).any(|other| other == alias) {
+    if task.sent_names().any(|other| other == alias) {
         return Some(format!(
             "`{alias}` is another parameter, so its stored values belong there: remove the alias, \
              or rename that parameter"
@@ -164,7 +163,7 @@ fn ignored(task: &Task, literal: &LitStr, errors: &mut Errors) {
         ((name, Some(_)), Known::Ignored) => {
             format!("all of `{name}` is ignored: remove `{path}`")
         }
-        ((name, Some(_)), Known::Nowhere) => match nearest(task, name) {
+        ((name, Some(_)), Known::Nowhere) => match task.nearest(name) {
             Some(near) => format!("`{name}` is not a parameter, did you mean `{near}`?"),
             None => format!("`{name}` is not a parameter: write `{name}` to ignore all of it"),
         },
@@ -179,7 +178,7 @@ fn sensitive(task: &Task, literal: &LitStr, errors: &mut Errors) {
     if !matches!(Known::of(task, name), Known::Nowhere) {
         return;
     }
-    let message = match nearest(task, name) {
+    let message = match task.nearest(name) {
         Some(near) => format!("`{name}` is not a parameter that is sent, did you mean `{near}`?"),
         None => format!("`{name}` is not a parameter that is sent: begin the path with one"),
     };
@@ -193,7 +192,7 @@ fn unique_by(task: &Task, literal: &LitStr, errors: &mut Errors) {
         Known::AliasOf(parameter) => {
             format!("`{name}` is an alias of the parameter `{parameter}`: write `{parameter}`")
         }
-        Known::Ignored | Known::Nowhere => match nearest(task, &name) {
+        Known::Ignored | Known::Nowhere => match task.nearest(&name) {
             Some(near) => {
                 format!("`{name}` is not a parameter that is sent, did you mean `{near}`?")
             }
@@ -201,18 +200,6 @@ fn unique_by(task: &Task, literal: &LitStr, errors: &mut Errors) {
         },
     };
     errors.on(literal, message);
-}
-
-/// Returns the parameter that `name` probably misspells.
-fn nearest(task: &Task, name: &str) -> Option<String> {
-    let known: Vec<_> = names_of(task).collect();
-    let known: Vec<_> = known.iter().map(String::as_str).collect();
-    names::nearest(name, &known).map(str::to_owned)
-}
-
-/// Returns the names of the parameters that are sent.
-fn names_of(task: &Task) -> impl Iterator<Item = String> {
-    task.payload().map(|(field, parameter)| parameter.sent_as(field))
 }
 
 /// What a task knows about the name of a parameter.
@@ -226,7 +213,7 @@ enum Known {
 impl Known {
     fn of(task: &Task, name: &str) -> Self {
         let has_alias = |aliases: &[LitStr]| aliases.iter().any(|alias| alias.value() == name);
-        if names_of(task).any(|other| other == name) {
+        if task.sent_names().any(|other| other == name) {
             return Self::Parameter;
         }
         match task.payload().find(|(_, parameter)| has_alias(&parameter.marks.aliases)) {

@@ -153,6 +153,18 @@ impl Task {
         })
     }
 
+    /// Returns the names of the parameters that are sent.
+    pub(crate) fn sent_names(&self) -> impl Iterator<Item = String> {
+        self.payload().map(|(field, parameter)| parameter.sent_as(field))
+    }
+
+    /// Returns the parameter that `name` probably misspells.
+    pub(crate) fn nearest(&self, name: &str) -> Option<String> {
+        let known: Vec<_> = self.sent_names().collect();
+        let known: Vec<_> = known.iter().map(String::as_str).collect();
+        names::nearest(name, &known).map(str::to_owned)
+    }
+
     /// Whether the receiver of a method is sent.
     pub(crate) fn sends_receiver(&self) -> bool {
         self.payload().any(|(_, parameter)| parameter.receiver.is_some())

@@ -5,7 +5,6 @@ use std::time::Duration;
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
-use crate::marks::DefaultOf;
 use crate::model::Task;
 use crate::{bounds, cron, upgrade};
 
@@ -87,13 +86,7 @@ fn defaults(task: &Task) -> impl Iterator<Item = TokenStream> {
     let is_asked = task.settings.unique_by.is_some();
     task.payload().filter(move |_| is_asked).filter_map(move |(field, parameter)| {
         let (name, ty) = (parameter.sent_as(field), parameter.ty());
-        let value = match parameter.marks.default.as_ref()? {
-            DefaultOf::Type => quote!(<#ty as #door::DefaultParameter>::value()),
-            DefaultOf::Value(expr) => {
-                let default = bounds::default(task, parameter, expr);
-                quote!({ let __value = #default; __value() })
-            }
-        };
+        let value = bounds::default_value(task, parameter, parameter.marks.default.as_ref()?);
         Some(quote! {
             #door::DefaultOf { name: #name, bytes: || #door::default_bytes::<#ty>(&#value) }
         })

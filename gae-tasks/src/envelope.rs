@@ -15,9 +15,6 @@ use crate::task::{Kind, Shape, TaskId, TaskSpec};
 use crate::time::Schedule;
 use crate::time::Timestamp;
 
-/// The default prefix of task URLs, before the kind.
-pub(crate) const PREFIX: &str = "/_cb/deferred";
-
 /// The first bytes of every envelope.
 const MAGIC: [u8; 2] = *b"gt";
 

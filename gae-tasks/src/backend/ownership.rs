@@ -30,8 +30,7 @@ const NOTED: Duration = Duration::from_secs(60);
 pub(crate) struct Plan {
     /// The schedules to be written.
     pub(crate) written: Vec<StoredSchedule>,
-    /// The names of the program's schedules to be deleted.
-    pub(crate) deleted: Vec<String>,
+    /// The answer; what it says was stopped is to be deleted.
     pub(crate) answer: SchedulesPut,
 }
 
@@ -53,15 +52,14 @@ impl Plan {
             plan.written.extend(written);
         }
         let stopped = stored.into_values().filter(|left| is_stopped(left, request.revision, now));
-        plan.deleted = stopped.map(|left| left.key.name).collect();
-        plan.answer.stopped.clone_from(&plan.deleted);
+        plan.answer.stopped = stopped.map(|left| left.key.name).collect();
         plan
     }
 
     /// Whether everything is stored already.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn is_nothing(&self) -> bool {
-        self.written.is_empty() && self.deleted.is_empty()
+        self.written.is_empty() && self.answer.stopped.is_empty()
     }
 }
 

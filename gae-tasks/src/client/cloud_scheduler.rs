@@ -6,8 +6,8 @@ use std::fmt;
 
 use super::Client;
 use crate::cron::Cron;
-use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
+use crate::task::URL_PREFIX;
 
 /// Where jobs of Cloud Scheduler send their requests, and who they are.
 ///
@@ -31,7 +31,7 @@ impl CloudScheduler {
     /// Creates jobs that call the push service of the program at this URL, without the prefix: the
     /// `url` of the queue's backend.
     pub fn new(uri: impl Into<String>) -> Self {
-        let (uri, prefix) = (uri.into(), PREFIX.to_owned());
+        let (uri, prefix) = (uri.into(), URL_PREFIX.to_owned());
         Self { uri, prefix, location: None, service_account: None, audience: None }
     }
 
@@ -167,15 +167,13 @@ impl CloudScheduler {
 /// words do not say when their ticks are due, so no tick could be told from another.
 fn problem_of(cron: &Cron) -> Option<&'static str> {
     let fields: Vec<_> = cron.expression().split(' ').collect();
-    let [_, _, day, _, weekday] = fields[..] else {
-        return Some("is in words: write the five fields for Cloud Scheduler");
-    };
+    let is_in_words = cron.expression().contains(|letter: char| letter.is_ascii_lowercase());
     let is_own = |field: &str| field.contains(['L', '#']);
-    if cron.expression().contains(|letter: char| letter.is_ascii_lowercase()) {
-        return Some("is in words: write the five fields for Cloud Scheduler");
+    match fields[..] {
+        [_, _, day, _, weekday] if !is_in_words => (is_own(day) || is_own(weekday))
+            .then_some("has `L` or `#`, which Cloud Scheduler does not have"),
+        _ => Some("is in words: write the five fields for Cloud Scheduler"),
     }
-    (is_own(day) || is_own(weekday))
-        .then_some("has `L` or `#`, which Cloud Scheduler does not have")
 }
 
 impl fmt::Display for CloudSchedulerJob {

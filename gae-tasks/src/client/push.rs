@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::Client;
 use crate::backend::Backend;
-use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
 use crate::log;
 use crate::outcome::BoxError;
@@ -16,6 +15,7 @@ use crate::push::{
     Capacity, DeadLetter, LetterStore, PushService, Refusals, ServiceSettings, Sink,
 };
 use crate::queue::{QueueConfig, RetryConfig};
+use crate::task::URL_PREFIX;
 
 /// The number of concurrent requests unless [`PushServiceBuilder::concurrency`] sets another: the
 /// most that Cloud Run allows for an instance.
@@ -62,7 +62,7 @@ impl Client {
             client: self.clone(),
             verifiers: AnyOf::new(),
             sink: None,
-            prefix: PREFIX.to_owned(),
+            prefix: URL_PREFIX.to_owned(),
             is_nested: false,
             concurrency: DEFAULT_CONCURRENCY,
             memory_budget: DEFAULT_MEMORY_BUDGET,

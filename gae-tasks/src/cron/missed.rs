@@ -6,7 +6,7 @@ use super::Cron;
 use crate::time::Timestamp;
 
 /// A tick that is decided later than this after its time was missed.
-const LATE: Duration = Duration::from_secs(60);
+pub(crate) const LATE: Duration = Duration::from_secs(60);
 
 /// The most ticks that are made up for at once.
 const MOST: u32 = 1_000;

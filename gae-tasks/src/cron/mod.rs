@@ -24,6 +24,7 @@ pub use self::error::CronError;
 #[cfg(feature = "yaml")]
 pub use self::file::{CronEntry, CronFile};
 use self::language::{Expression, Rule};
+pub(crate) use self::missed::LATE;
 pub use self::missed::Missed;
 use crate::time::Timestamp;
 

@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use crate::error::Error;
 use crate::queue::{QueueName, Queues};
-use crate::yaml::{self, Fields, Keys, Mistakes, Node, Place, Value, shown};
+use crate::yaml::{self, Fields, Keys, Mistakes, Node, Place, shown};
 
 /// The name of such files.
 const FILE: &str = "queue.yaml";
@@ -101,15 +101,7 @@ fn listed<'n>(fields: &Fields<'n>, mistakes: &mut Mistakes) -> &'n [Node] {
     if fields.lacks("queue") {
         mistakes.add(fields.place(), "the file has no `queue`: add it, with a list of queues");
     }
-    let Some(node) = fields.node("queue") else { return &[] };
-    match &node.value {
-        Value::List(entries) => entries.as_slice(),
-        Value::Missing => &[],
-        Value::Text(_) | Value::Map(_) => {
-            mistakes.add(node.place, "`queue` is a list: begin each queue with `- name: ..`");
-            &[]
-        }
-    }
+    fields.list("queue", mistakes, "`queue` is a list: begin each queue with `- name: ..`")
 }
 
 /// Whether queues that are paused go on, which App Engine takes for granted.

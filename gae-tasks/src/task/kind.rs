@@ -6,6 +6,10 @@ use std::fmt;
 use crate::error::Error;
 use crate::text::{debug_as_text, show_as_text};
 
+/// The default prefix of task URLs, before the kind.
+#[cfg(any(feature = "cloud-tasks", feature = "push", all(feature = "cron", feature = "yaml")))]
+pub(crate) const URL_PREFIX: &str = "/_cb/deferred";
+
 /// The stable identity of a task type: segments of `[A-Za-z0-9._-]` joined by `/`.
 ///
 /// By default the module path and the function's name, e.g. `shop.emails/send_welcome`.

@@ -10,6 +10,12 @@ mod unique;
 
 pub use self::deferred::{Conflict, Deferred};
 pub use self::id::TaskId;
+#[cfg(any(
+    feature = "cloud-tasks",
+    feature = "push",
+    all(feature = "cron", feature = "yaml")
+))]
+pub(crate) use self::kind::URL_PREFIX;
 pub use self::kind::{Kind, Route, Shape, kind_bytes, kind_len, kind_str};
 pub use self::name::TaskName;
 pub(crate) use self::spec::Redacted;

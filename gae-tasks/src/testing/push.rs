@@ -6,8 +6,9 @@ use http::Request;
 use crate::backend::NewTask;
 use crate::client::Client;
 use crate::defer::Defer;
-use crate::envelope::{Envelope, PREFIX};
+use crate::envelope::Envelope;
 use crate::error::Error;
+use crate::task::URL_PREFIX;
 
 #[cfg_attr(docsrs, doc(cfg(all(feature = "testing", feature = "push"))))]
 impl Client {
@@ -26,7 +27,7 @@ impl Client {
         let due = task.schedule.resolve(now);
         let name =
             task.spec.name.as_ref().map_or_else(|| task.spec.id.to_string(), ToString::to_string);
-        let uri = format!("{PREFIX}/{}", task.spec.kind);
+        let uri = format!("{URL_PREFIX}/{}", task.spec.kind);
         let (micros, queue) = (due.as_micros(), task.spec.queue.to_string());
         let NewTask { spec, payload, schema, sensitive, schedule, on_conflict: _ } = task;
         let envelope = Envelope::new(spec, payload, schema, sensitive, schedule, now);

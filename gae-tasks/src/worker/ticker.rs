@@ -9,7 +9,7 @@ use super::declare::{Declaration, Declarer};
 use crate::backend::definition::Definition;
 use crate::backend::{Due, DueSchedules, Pull, ScheduleKey, StoredSchedule, Tick, TickMove};
 use crate::clock::Clock;
-use crate::cron::Cron;
+use crate::cron::{Cron, LATE};
 use crate::error::Error;
 use crate::outcome::chain;
 use crate::time::Timestamp;
@@ -26,9 +26,6 @@ const PAGE: usize = 200;
 /// How many tasks are stored by one transaction, and how many bytes of payloads, if they are not of
 /// one schedule.
 const MOST: (usize, usize) = (200, 4 * 1024 * 1024);
-
-/// A task that is made later than this after its tick is one of a tick that was missed.
-const LATE: Duration = Duration::from_secs(60);
 
 /// How long a schedule waits whose tasks the storage refuses.
 const REST: Duration = Duration::from_secs(10);

@@ -102,6 +102,20 @@ impl<'n> Fields<'n> {
         self.is_known && self.field(key).is_none()
     }
 
+    /// The entries of the list of a key; none if the key is missing or has no value. Another value
+    /// is a mistake with this `problem`.
+    pub(crate) fn list(&self, key: &str, mistakes: &mut Mistakes, problem: &str) -> &'n [Node] {
+        let Some(node) = self.node(key) else { return &[] };
+        match &node.value {
+            Value::List(entries) => entries.as_slice(),
+            Value::Missing => &[],
+            Value::Text(_) | Value::Map(_) => {
+                mistakes.add(node.place, problem);
+                &[]
+            }
+        }
+    }
+
     /// The text of a key and its place, if the key is there and its value is a text.
     pub(crate) fn text(&self, key: &str, mistakes: &mut Mistakes) -> Option<(&'n str, Place)> {
         let Field { place, node, .. } = self.field(key)?;

@@ -1,5 +1,7 @@
 //! Finds the key that was meant by one that does not exist.
 
+use crate::text::distance;
+
 /// Returns the known key that was meant by `written`, if one is near: without regard to case and
 /// separators, with few letters changed, or the only one that contains it.
 pub(super) fn meant<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -27,21 +29,6 @@ fn plain(key: &str) -> String {
     key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// The number of characters to insert, remove or replace.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, from) in one.bytes().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, to) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,12 +54,5 @@ mod tests {
         }
         assert_eq!(meant(&"bucket_size".repeat(100), &KNOWN), None);
         assert_eq!(meant("rate", &[]), None);
-    }
-
-    #[test]
-    fn a_distance_counts_letters() {
-        assert_eq!(distance("rate", "rate"), 0);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!((distance("", "abc"), distance("abc", "")), (3, 3));
     }
 }

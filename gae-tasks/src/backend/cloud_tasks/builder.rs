@@ -18,8 +18,8 @@ use super::shared::Shared;
 use super::target::{Http, Origin, Routing, Target, Token};
 use crate::attributes::problem_of_header;
 use crate::backend::runtime::Runtime;
-use crate::envelope::PREFIX;
 use crate::error::{Error, no_problems};
+use crate::task::URL_PREFIX;
 
 /// An environment variable that other clients of Cloud Tasks read too: `HOST:PORT` of a local
 /// server.
@@ -106,7 +106,7 @@ impl CloudTasksBuilder {
             background: None,
             origin: None,
             app_engine: false,
-            prefix: PREFIX.to_owned(),
+            prefix: URL_PREFIX.to_owned(),
             headers: Vec::new(),
             endpoint: None,
             anonymous: false,

@@ -43,9 +43,7 @@ impl Shared {
         queue: &QueueName,
         config: &QueueConfig,
     ) -> Result<(), Error> {
-        if self.keeps_letters && queue_of_tasks(queue).is_none() {
-            self.put_queue_of_letters(queue).await?;
-        }
+        self.put_queue_of_letters(queue).await?;
         let Some(retries) = config.own_retry() else {
             // The pauses of an existing queue stay, but this crate decides when a task is given up.
             // A new queue gets this crate's default pauses: Google's own begin at 100 ms.
@@ -64,9 +62,7 @@ impl Shared {
     pub(super) async fn replace_queue(&self, request: ReplaceQueue) -> Result<(), Error> {
         let ReplaceQueue { queue, config, is_stored } = request;
         if !is_stored {
-            if self.keeps_letters && queue_of_tasks(&queue).is_none() {
-                self.put_queue_of_letters(&queue).await?;
-            }
+            self.put_queue_of_letters(&queue).await?;
             let limits = with_googles_own(config.limits());
             self.upsert(&queue, config.retry(), &RETRY_FIELDS, limits).await?;
         }
@@ -77,8 +73,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Creates the queue for the dead letters of `queue`, and pauses it.
+    /// Creates the queue for the dead letters of `queue`, and pauses it, if letters are kept and
+    /// `queue` is none for letters itself.
     async fn put_queue_of_letters(&self, queue: &QueueName) -> Result<(), Error> {
+        if !self.keeps_letters || queue_of_tasks(queue).is_some() {
+            return Ok(());
+        }
         let letters = queue_of_letters(queue)
             .map_err(|problem| Error::Misconfigured { problems: vec![problem] })?;
         // If somebody resumes it, each letter is refused once an hour.

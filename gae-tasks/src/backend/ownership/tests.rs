@@ -38,7 +38,7 @@ impl World {
             ..PutSchedules::new(Now::At(now), "shop", schedules.iter().map(new).collect())
         };
         let plan = Plan::of(&request, self.0.values().cloned(), now);
-        for name in &plan.deleted {
+        for name in &plan.answer.stopped {
             self.0.remove(name);
         }
         for written in plan.written {

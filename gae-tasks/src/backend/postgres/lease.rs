@@ -121,7 +121,7 @@ async fn take_due(
             shared.looks.keep(request, look);
             return Ok(Ok(Answered { isolated, held_back, ..AT_ONCE }));
         }
-        if !pass.may_go_on() || scans >= MOST_SCANS {
+        if !pass.has_taken() || scans >= MOST_SCANS {
             let mut answered = answered(request, leasing, &look);
             // What the worker must be asked about is left to its next lease.
             if pass.leaves_due() || !questions.is_empty() || scans >= MOST_SCANS {

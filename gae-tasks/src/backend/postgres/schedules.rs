@@ -80,7 +80,7 @@ pub(super) async fn put(shared: Arc<Shared>, request: PutSchedules) -> Result<Sc
     let alone = database.query(ALONE).bind(request.program.as_str());
     let xid: String = alone.fetch_one(&mut *work).await?.try_get(0)?;
     let plan = decide(database, &mut work, &request, LOCK).await?;
-    delete(database, &mut work, &request.program, &plan.deleted).await?;
+    delete(database, &mut work, &request.program, &plan.answer.stopped).await?;
     for written in plan.written.chunks(MOST) {
         write(database, &mut work, written).await?;
     }

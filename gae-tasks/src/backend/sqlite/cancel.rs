@@ -26,8 +26,8 @@ impl Request for Cancel {
         if facts.died.is_some() {
             return Ok(Cancelled::Gone);
         }
-        let waits = waiting::holds(connection, task.id, lane, facts.standing(), facts.wait.due())?;
-        if !waits {
+        let how = waiting::how(connection, task.id, lane, facts.standing(), facts.wait.due())?;
+        if how.is_none() {
             let mut held = Held::new(connection);
             if held.cancel(task.id)? {
                 held.write()?;

@@ -7,6 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
+use super::members::{Members, Waited};
 use super::unreadable;
 use crate::backend::{HeldLease, LeaseRef, LeaseToken};
 use crate::task::TaskId;
@@ -32,9 +33,6 @@ pub(super) const ALL: &str = "SELECT id, expires, duration, session, alone, task
 /// Selects the tasks that were cancelled: each has a row of its own.
 pub(super) const CANCELLED: &str = "SELECT id, tasks FROM gae_tasks_lease WHERE cancelled <> 0";
 
-/// How a leased task waited before: whether timed, and since when in a pause.
-pub(super) type Waited = (bool, Option<Timestamp>);
-
 /// Generates a token for tasks that are leased together: the id of their row.
 pub(super) fn token() -> LeaseToken {
     LeaseToken::from_bits(LeaseToken::generate().to_bits() & !(ROWS - 1))
@@ -57,88 +55,6 @@ pub(super) struct Terms {
     pub(super) paid: bool,
 }
 
-/// The tasks of a row: the id of each, and how it waited. They are sorted by id, because attempts
-/// do not end in the order in which their tasks were leased.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Members(Vec<u8>);
-
-impl Members {
-    /// Bytes of a task in a row: its id, and how it waited.
-    pub(super) const SIZE: usize = 24;
-
-    /// Marks a task that is not timed.
-    const UNTIMED: i64 = i64::MIN;
-
-    /// Marks a timed task that is not in a pause.
-    const TIMED: i64 = i64::MAX;
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let is_whole = !bytes.is_empty() && bytes.len().is_multiple_of(Self::SIZE);
-        is_whole.then(|| Self(bytes.to_vec()).sorted())
-    }
-
-    pub(super) fn new(tasks: impl IntoIterator<Item = (TaskId, Waited)>) -> Self {
-        let mut bytes = Vec::new();
-        for (id, (is_timed, since)) in tasks {
-            let how = match since {
-                _ if !is_timed => Self::UNTIMED,
-                None => Self::TIMED,
-                Some(since) => since.as_micros(),
-            };
-            bytes.extend_from_slice(id.as_bytes());
-            bytes.extend_from_slice(&how.to_le_bytes());
-        }
-        Self(bytes).sorted()
-    }
-
-    fn sorted(mut self) -> Self {
-        self.0.as_chunks_mut::<{ Self::SIZE }>().0.sort_unstable();
-        self
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len() / Self::SIZE
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (TaskId, Waited)> {
-        self.0.as_chunks::<{ Self::SIZE }>().0.iter().map(Self::member)
-    }
-
-    fn member(bytes: &[u8; Self::SIZE]) -> (TaskId, Waited) {
-        let (mut id, mut how) = ([0; 16], [0; 8]);
-        id.copy_from_slice(&bytes[..16]);
-        how.copy_from_slice(&bytes[16..]);
-        let waited = match i64::from_le_bytes(how) {
-            Self::UNTIMED => (false, None),
-            Self::TIMED => (true, None),
-            since => (true, Some(Timestamp::from_micros(since))),
-        };
-        (TaskId::from_bytes(id), waited)
-    }
-
-    fn place(&self, id: TaskId) -> Option<usize> {
-        // Compared as numbers, which is much faster than comparing slices.
-        let number = |bytes: &[u8; 16]| u128::from_be_bytes(*bytes);
-        let (members, id) = (self.0.as_chunks::<{ Self::SIZE }>().0, number(id.as_bytes()));
-        let of_member = |member: &[u8; Self::SIZE]| member.first_chunk().map_or(0, number);
-        members.binary_search_by_key(&id, of_member).ok()
-    }
-
-    fn waited(&self, id: TaskId) -> Option<Waited> {
-        let bytes = self.0.as_chunks().0.get(self.place(id)?)?;
-        Some(Self::member(bytes).1)
-    }
-
-    /// Removes a task; returns whether it was present.
-    fn remove(&mut self, id: TaskId) -> bool {
-        let place = self.place(id);
-        if let Some(place) = place {
-            self.0.drain(place * Self::SIZE..(place + 1) * Self::SIZE);
-        }
-        place.is_some()
-    }
-}
-
 /// Returns the first and the last id that rows of a token can have. A token that this backend never
 /// gave has no row.
 pub(super) const fn rows_of(token: LeaseToken) -> (i64, i64) {
@@ -148,7 +64,7 @@ pub(super) const fn rows_of(token: LeaseToken) -> (i64, i64) {
 
 /// Whether a task is among those of a row.
 pub(super) fn contains(tasks: &[u8], id: TaskId) -> bool {
-    Members::read(tasks).is_some_and(|tasks| tasks.place(id).is_some())
+    Members::read(tasks).is_some_and(|tasks| tasks.contains(id))
 }
 
 /// Writes the row of tasks that are leased under `token`.
@@ -170,7 +86,8 @@ fn write(connection: &Connection, id: i64, terms: Terms, tasks: &Members) -> Res
                          cancelled = excluded.cancelled, tasks = excluded.tasks";
     let Terms { expires, duration, session, alone, cancelled, queue, paid } = terms;
     let (expires, duration) = (expires.as_micros(), crate::time::micros(duration));
-    let values = params![id, expires, duration, session, alone, cancelled, tasks.0, queue, paid];
+    let tasks = tasks.as_bytes();
+    let values = params![id, expires, duration, session, alone, cancelled, tasks, queue, paid];
     connection.prepare_cached(WRITE)?.execute(values)?;
     Ok(())
 }
@@ -252,12 +169,12 @@ impl<'a> Held<'a> {
             let rows = statement.query(params![first])?;
             self.keep(read(rows)?);
         }
-        if self.batches.get(&first).is_some_and(|batch| batch.tasks.place(id).is_some()) {
+        if self.batches.get(&first).is_some_and(|batch| batch.tasks.contains(id)) {
             return Ok(Some(first));
         }
         self.read_rows_of(first)?;
         let mut rows = self.batches.range(first..=last_of(first));
-        Ok(rows.find(|(_, batch)| batch.tasks.place(id).is_some()).map(|(row, _)| *row))
+        Ok(rows.find(|(_, batch)| batch.tasks.contains(id)).map(|(row, _)| *row))
     }
 
     /// Reads all rows of the token whose first row is `first`.
@@ -373,7 +290,7 @@ impl<'a> Held<'a> {
     /// may give another task now.
     pub(super) fn write(self) -> Result<bool, Fault> {
         for (row, batch) in self.batches.iter().filter(|(_, batch)| batch.is_changed) {
-            if batch.tasks.0.is_empty() {
+            if batch.tasks.is_empty() {
                 self.connection.prepare_cached(REMOVE)?.execute(params![row])?;
             } else {
                 write(self.connection, *row, batch.terms, &batch.tasks)?;

@@ -10,8 +10,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::catalogue::Catalogue;
 use super::error::Fault;
-use super::held::{self, Members};
+use super::held;
 use super::lane::{Lane, Runnable, RunnableLane};
+use super::members::Members;
 use super::ready;
 use super::task;
 use super::unreadable::Columns;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, params};
 
 use super::error::Fault;
-use super::held::Waited;
 use super::lane::{Lane, RunnableLane};
 use super::limits::room_in;
+use super::members::Waited;
 use super::ready;
 use super::row::task_id;
 use super::task_rows::{Rank, TaskRows, task};

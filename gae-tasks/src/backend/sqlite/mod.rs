@@ -24,6 +24,7 @@ mod lease;
 mod limits;
 mod listener;
 mod lost;
+mod members;
 mod merge;
 mod name;
 mod news;

@@ -80,7 +80,7 @@ impl Request for PutSchedules {
     fn perform(&mut self, database: &mut Database) -> Result<SchedulesPut, Fault> {
         let connection = &database.connection;
         let plan = plan(connection, self)?;
-        for name in &plan.deleted {
+        for name in &plan.answer.stopped {
             connection.prepare_cached(DELETE)?.execute(params![self.program, name])?;
         }
         plan.written.iter().try_for_each(|written| write(connection, written))?;

@@ -46,21 +46,6 @@ pub(super) fn put(
     ready::add(connection, lane, standing as i64, ready::due(wait))
 }
 
-pub(super) const HOLDS: &str = "SELECT 1 FROM gae_tasks_waiting WHERE lane = ?1 AND standing = ?2 \
-                                AND timed IN (0, 1) AND due = ?3 AND task = ?4";
-
-/// Whether a task waits in its place of the order.
-pub(super) fn holds(
-    connection: &Connection,
-    id: TaskId,
-    lane: i64,
-    standing: Standing,
-    due: Timestamp,
-) -> Result<bool, Fault> {
-    let place = params![lane, standing as i64, due.as_micros(), id.as_bytes()];
-    Ok(connection.prepare_cached(HOLDS)?.exists(place)?)
-}
-
 pub(super) const HOW: &str = "SELECT timed, since FROM gae_tasks_waiting WHERE lane = ?1 AND \
                               standing = ?2 AND timed IN (0, 1) AND due = ?3 AND task = ?4";
 
@@ -74,7 +59,8 @@ pub(super) fn how(
 ) -> Result<Option<Wait>, Fault> {
     let place = params![lane, standing as i64, due.as_micros(), id.as_bytes()];
     let how = connection.prepare_cached(HOW)?.query_row(place, |row| {
-        let since: Option<i64> = row.get(1)?;
+        // As in a lease, a beginning of a pause that cannot be read is none.
+        let since: Option<i64> = row.get(1).unwrap_or_default();
         Ok(Wait::of(row.get(0)?, since.map(Timestamp::from_micros), due))
     });
     Ok(how.optional()?)

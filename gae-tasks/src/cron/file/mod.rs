@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 pub use self::entry::CronEntry;
 use crate::error::Error;
+use crate::task::URL_PREFIX;
 
 /// The schedules of an App Engine `cron.yaml`.
 ///
@@ -44,16 +45,13 @@ pub struct CronFile {
     entries: Vec<CronEntry>,
 }
 
-/// Below what the tasks of `url`s are, unless it is given.
-const PREFIX: &str = "/_cb/deferred";
-
 impl CronFile {
     /// Reads the text of a `cron.yaml`.
     ///
     /// # Errors
     /// [`Error::ConfigFile`] lists every mistake of the file, each with its line and column.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        Self::parse_with_prefix(text, PREFIX)
+        Self::parse_with_prefix(text, URL_PREFIX)
     }
 
     /// Reads the text of a `cron.yaml` whose `url`s have a prefix other than `/_cb/deferred`.

@@ -5,7 +5,7 @@ use super::retry;
 use crate::cron::Cron;
 use crate::error::Error;
 use crate::task::Kind;
-use crate::yaml::{self, Fields, Keys, Mistakes, Node, Place, Value, shown};
+use crate::yaml::{self, Fields, Keys, Mistakes, Node, Place, shown};
 
 /// The name of such files.
 const FILE: &str = "cron.yaml";
@@ -65,16 +65,8 @@ fn listed<'n>(fields: &Fields<'n>, mistakes: &mut Mistakes) -> &'n [Node] {
     if fields.lacks("cron") {
         mistakes.add(fields.place(), NO_LIST);
     }
-    let Some(node) = fields.node("cron") else { return &[] };
-    match &node.value {
-        Value::List(entries) => entries.as_slice(),
-        // On App Engine too, `cron:` alone means that there are no schedules.
-        Value::Missing => &[],
-        Value::Text(_) | Value::Map(_) => {
-            mistakes.add(node.place, "`cron` is not a list: begin each entry with `- `");
-            &[]
-        }
-    }
+    // On App Engine too, `cron:` alone means that there are no schedules.
+    fields.list("cron", mistakes, "`cron` is not a list: begin each entry with `- `")
 }
 
 fn entry(node: &Node, prefix: &str, mistakes: &mut Mistakes) -> Option<CronEntry> {

@@ -1,5 +1,7 @@
 //! Whether one name looks like another after a rename.
 
+use crate::text::distance;
+
 /// Whether two names share a word or the beginning, or differ in few letters.
 pub(super) fn are_alike(one: &str, other: &str) -> bool {
     let [one, other] = [one, other].map(str::to_lowercase);
@@ -11,20 +13,6 @@ pub(super) fn are_alike(one: &str, other: &str) -> bool {
         || one.starts_with(&other)
         || other.starts_with(&one)
         || distance(&one, &other) <= longest / 3
-}
-
-/// The number of letters to insert, delete or replace.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<_> = (0..=other.chars().count()).collect();
-    for (line, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], line + 1);
-        for (column, b) in other.chars().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column].min(diagonal) + 1);
-        }
-    }
-    row[row.len() - 1]
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ impl Store {
         now: Timestamp,
     ) -> SchedulesPut {
         let plan = Plan::of(request, self.schedules_of(Some(&request.program)), now);
-        for name in &plan.deleted {
+        for name in &plan.answer.stopped {
             self.schedules.remove(&ScheduleKey::new(&request.program, name));
         }
         for written in plan.written {

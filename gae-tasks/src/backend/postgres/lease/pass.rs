@@ -5,8 +5,6 @@
 pub(super) struct Pass {
     has_asked: bool,
     has_taken: bool,
-    /// Whether the choice no longer says what is left.
-    is_stale: bool,
 }
 
 impl Pass {
@@ -15,20 +13,15 @@ impl Pass {
         self.has_asked
     }
 
-    /// Whether tasks were taken.
+    /// Whether tasks were taken. Then another look may find more, and shows what is left.
     pub(super) const fn has_taken(&self) -> bool {
         self.has_taken
-    }
-
-    /// Whether another look may find more, or show what is left.
-    pub(super) const fn may_go_on(&self) -> bool {
-        self.is_stale && self.has_taken
     }
 
     /// Notes how many tasks a statement has taken. A queue that gave less than it was asked for may
     /// have tasks that others have locked.
     pub(super) fn note(&mut self, taken: usize) {
-        (self.has_asked, self.is_stale) = (true, true);
+        self.has_asked = true;
         self.has_taken |= taken > 0;
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use super::super::held::{self, Held, Members, Terms, Waited};
+use super::super::held::{self, Held, Terms};
+use super::super::members::{Members, Waited};
 use super::super::schema;
 use super::{Folder, at, enqueue, finish, ids, lease, settle_all, sweep, task, wait};
 use crate::backend::{Backend, Extend, LeaseRef, LeasedTask, Pull, Settled, TaskRequest, Verdict};

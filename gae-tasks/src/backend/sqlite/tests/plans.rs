@@ -60,7 +60,7 @@ fn check(connection: &Connection, state: &str) {
              due=? AND task=?)",
         ),
         (
-            waiting::HOLDS,
+            waiting::HOW,
             "SEARCH gae_tasks_waiting USING PRIMARY KEY (lane=? AND standing=? AND timed=? AND \
              due=? AND task=?)",
         ),

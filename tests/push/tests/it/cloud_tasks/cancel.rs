@@ -42,9 +42,8 @@ async fn a_task_that_a_handler_has_is_not_cancelled_and_named_as_running() {
     let url = format!("http://{}", handler.local_addr().unwrap());
     let tasks = client_of(builder(&server).http(url)).await;
     let id = greet::defer("you").on(&tasks).await.unwrap().id;
-    while tasks.get(id).await.unwrap().unwrap().state != TaskState::Leased {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let _running = handler.accept().await.unwrap();
+    assert_eq!(tasks.get(id).await.unwrap().unwrap().state, TaskState::Leased);
     let refused = tasks.cancel(id).await.unwrap_err();
     assert!(matches!(refused, Error::Unsupported { backend: "cloudtasks", .. }), "{refused:?}");
     assert!(refused.to_string().contains("whose handler runs"), "{refused}");
