@@ -1,13 +1,13 @@
-//! What limits, keys and unique tasks cost, on one storage, in the same run.
+//! What limits and unique tasks cost, on one storage, in the same run.
 //!
 //! ```text
 //! cargo bench -p gae-tasks --bench limits [-- ROUNDS [URL]]
 //! ```
 //!
 //! Rounds are interleaved. Each row is a ratio of rates: a drain of a queue with limits to a drain
-//! of a queue without, and unique tasks to plain ones, stored by 50 callers. The URL is `memory:`,
-//! that of a PostgreSQL database (feature `postgres`) whose tables may be filled, or by default
-//! that of a new SQLite file.
+//! of a queue without, and unique tasks to plain ones, stored by 50 callers. Without a URL each is
+//! measured in a new SQLite file. A PostgreSQL database needs the feature `postgres`, and keeps the
+//! tasks that are not drained.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -42,7 +42,23 @@ pub(crate) enum Claim {
     Reschedule(TaskId, Facts),
 }
 
+/// How a task that is to be stored waits, and since when: where it takes the place of another one,
+/// since that was stored.
+pub(crate) type Place = (Wait, Timestamp);
+
 impl Claim {
+    /// What becomes of a call that asks for no key.
+    pub(crate) const UNASKED: Self = Self::Store { behind: false };
+
+    /// Returns the place of the call's task, which has this schedule, if the task is stored.
+    pub(crate) fn place(self, schedule: Schedule, now: Timestamp) -> Option<Place> {
+        match self {
+            Self::Store { .. } => Some((Wait::scheduled(schedule, now), now)),
+            Self::Replace { wait, created, .. } => Some((wait, created)),
+            Self::Leave(..) | Self::Reschedule(..) => None,
+        }
+    }
+
     /// Returns the answer for the caller, whose task is `own`.
     pub(crate) fn answer(self, own: TaskId) -> Deferred {
         match self {

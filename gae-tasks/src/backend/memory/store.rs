@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use super::limited::Limited;
 use super::order::{Lane, Order};
-use crate::backend::lifecycle::{self, Facts, Holder, Wait};
+use crate::backend::lifecycle::{self, Facts, Holder};
 use crate::backend::readers::KnownReaders;
 use crate::backend::record::error_text;
+use crate::backend::unique::Place;
 use crate::backend::{
     Bury, Cancelled, DeleteQueue, HeldLease, LeaseRef, LeaseToken, MAX_ERRORS, NewTask, Purged,
     QueueRecord, RouteStats, Sample, Sampled, ScheduleKey, Stats, StoredSchedule, TaskError,
@@ -91,21 +92,17 @@ impl Store {
             }
             self.names.insert(key, Holder::Task(task.spec.id));
         }
-        let (answer, stored) = match self.claim(&task, now) {
-            Some(claim) => self.make_room(claim, &task, now),
-            None => {
-                let place = (Wait::scheduled(task.schedule, now), now);
-                (Deferred::new(task.spec.id, true), Some(place))
-            }
-        };
-        if let Some(place) = stored {
+        let claim = self.claim(&task, now);
+        self.make_room(claim, &task, now);
+        let answer = claim.answer(task.spec.id);
+        if let Some(place) = claim.place(task.schedule, now) {
             self.insert(task, place);
         }
         answer
     }
 
     /// Stores a task that waits like this since `created`.
-    fn insert(&mut self, task: NewTask, (wait, created): (Wait, Timestamp)) {
+    fn insert(&mut self, task: NewTask, (wait, created): Place) {
         if !task.schema.is_empty() && task.spec.shape.may_be_of(&task.schema) {
             self.schemas.entry(task.spec.shape).or_insert_with(|| Arc::clone(&task.schema));
         }

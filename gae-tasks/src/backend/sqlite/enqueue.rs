@@ -13,7 +13,7 @@ use super::fresh::Fresh;
 use super::grouping::{Grouping, one};
 use super::queue_row::encoded;
 use super::{name, row, unique, waiting};
-use crate::backend::lifecycle::Wait;
+use crate::backend::unique::Claim;
 use crate::backend::{Enqueue, NewTask, Standing};
 use crate::error::Error;
 use crate::task::Deferred;
@@ -107,8 +107,8 @@ pub(super) fn enqueue(
     let (answer, place) = match task.spec.unique {
         Some(key) => unique::take(connection, catalogue, task, key, now)?,
         None => {
-            let place = (Wait::scheduled(task.schedule, now), now);
-            (Deferred::new(task.spec.id, true), Some(place))
+            let claim = Claim::UNASKED;
+            (claim.answer(task.spec.id), claim.place(task.schedule, now))
         }
     };
     if let Some((wait, created)) = place {

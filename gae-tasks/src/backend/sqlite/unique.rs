@@ -7,15 +7,11 @@ use super::error::Fault;
 use super::task::{self, Task};
 use super::{name, ready, waiting};
 use crate::backend::NewTask;
-use crate::backend::lifecycle::{Facts, Holder as Named, Wait};
-use crate::backend::unique::{Claim, Holder, claim};
+use crate::backend::lifecycle::{Facts, Holder as Named};
+use crate::backend::unique::{Claim, Holder, Place, claim};
 use crate::queue::QueueName;
 use crate::task::{Deferred, UniqueKey};
 use crate::time::Timestamp;
-
-/// How a task that is to be stored waits, and since when: where it takes the place of another one,
-/// since that was stored.
-pub(super) type Place = (Wait, Timestamp);
 
 /// Decides what becomes of a task with a key, and makes room for it. The caller stores the task if
 /// it has a place.
@@ -34,25 +30,22 @@ pub(super) fn take(
     }
     let (holder, of_holder) = holder(connection, catalogue, queue, key)?;
     let claim = claim(holder, task.on_conflict, task.schedule, now);
-    let answer = claim.answer(own);
-    let place = match (claim, of_holder) {
-        (Claim::Store { .. }, _) => Some((Wait::scheduled(task.schedule, now), now)),
-        (Claim::Replace { wait, created, .. }, Some(other)) => {
+    match (claim, of_holder) {
+        (Claim::Replace { .. }, Some(other)) => {
             if let Some((lane, standing)) = other.remove(connection, catalogue, now)? {
                 ready::refresh(connection, lane, standing)?;
             }
-            Some((wait, created))
         }
         (Claim::Reschedule(_, facts), Some(other)) => {
             reschedule(connection, catalogue, other, facts)?;
-            None
         }
-        _ => None,
-    };
+        _ => {}
+    }
+    let place = claim.place(task.schedule, now);
     if place.is_some() {
         name::hold(connection, queue.as_str(), &key.in_names(), own, None)?;
     }
-    Ok((answer, place))
+    Ok((claim.answer(own), place))
 }
 
 /// Returns who has a key; a stored task with its row.

@@ -1,51 +1,40 @@
 //! Keys of unique tasks: who has one, and what a call does that meets it.
 
 use super::{Store, Stored};
-use crate::backend::lifecycle::{self, Holder as Named, Wait};
+use crate::backend::lifecycle::{self, Holder as Named};
 use crate::backend::unique::{Claim, Holder, claim};
 use crate::backend::{NewTask, TaskState};
 use crate::queue::QueueName;
-use crate::task::{Deferred, TaskId, TaskSpec, UniqueKey};
+use crate::task::{TaskId, TaskSpec, UniqueKey};
 use crate::time::Timestamp;
 
 impl Store {
-    /// Decides what becomes of a task that has a key; `None` for other tasks.
-    pub(super) fn claim(&self, task: &NewTask, now: Timestamp) -> Option<Claim> {
-        let key = place(&task.spec)?;
+    /// Decides what becomes of a task.
+    pub(super) fn claim(&self, task: &NewTask, now: Timestamp) -> Claim {
+        let Some(key) = place(&task.spec) else { return Claim::UNASKED };
         let holder = match self.keys.get(&key) {
             None => Holder::Nobody,
             Some(Named::Tombstone { of, until }) => Holder::Finished { id: *of, until: *until },
             Some(Named::Task(id)) => self.tasks.get(id).map_or(Holder::Nobody, Stored::holds),
         };
-        Some(claim(holder, task.on_conflict, task.schedule, now))
+        claim(holder, task.on_conflict, task.schedule, now)
     }
 
-    /// Makes a change and gives the key to whom it belongs then. Returns the answer, and how the
-    /// task waits and since when, if it is to be stored.
-    pub(super) fn make_room(
-        &mut self,
-        claim: Claim,
-        task: &NewTask,
-        now: Timestamp,
-    ) -> (Deferred, Option<(Wait, Timestamp)>) {
-        let answer = claim.answer(task.spec.id);
-        if let Claim::Reschedule(id, facts) = claim {
-            self.unwait(id);
-            _ = self.tasks.get_mut(&id).map(|stored| stored.facts = facts);
-            self.wait(id);
-        }
-        let stored = match claim {
-            Claim::Store { .. } => Some((Wait::scheduled(task.schedule, now), now)),
-            Claim::Replace { of, wait, created } => {
-                self.remove(of, now);
-                Some((wait, created))
+    /// Changes the task that has the key, and gives the key to the new task if that is stored.
+    pub(super) fn make_room(&mut self, claim: Claim, task: &NewTask, now: Timestamp) {
+        match claim {
+            Claim::Leave(..) => return,
+            Claim::Reschedule(id, facts) => {
+                self.unwait(id);
+                _ = self.tasks.get_mut(&id).map(|stored| stored.facts = facts);
+                return self.wait(id);
             }
-            Claim::Leave(..) | Claim::Reschedule(..) => None,
-        };
-        if let Some(key) = place(&task.spec).filter(|_| stored.is_some()) {
+            Claim::Replace { of, .. } => _ = self.remove(of, now),
+            Claim::Store { .. } => {}
+        }
+        if let Some(key) = place(&task.spec) {
             self.keys.insert(key, Named::Task(task.spec.id));
         }
-        (answer, stored)
     }
 
     /// Frees the key of a task that is over, unless another task has it by now.

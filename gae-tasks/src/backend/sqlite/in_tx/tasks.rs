@@ -6,7 +6,7 @@ use super::super::queue_row::encoded;
 use super::super::{enqueue, ready, row, waiting};
 use super::statements::{Failed, Statements, Value};
 use super::{lane, names, unique};
-use crate::backend::lifecycle::Wait;
+use crate::backend::unique::{Claim, Place};
 use crate::backend::{NewTask, Standing};
 use crate::task::Deferred;
 use crate::time::Timestamp;
@@ -32,8 +32,8 @@ pub(super) async fn store(
         let (answer, place) = match spec.unique {
             Some(key) => unique::take(statements, task, key, now).await?,
             None => {
-                let place = (Wait::scheduled(task.schedule, now), now);
-                (Deferred::new(spec.id, true), Some(place))
+                let claim = Claim::UNASKED;
+                (claim.answer(spec.id), claim.place(task.schedule, now))
             }
         };
         answers.push(answer);
@@ -72,7 +72,7 @@ async fn insert(
     statements: &mut impl Statements,
     task: &NewTask,
     lane: i64,
-    (wait, created): (Wait, Timestamp),
+    (wait, created): Place,
 ) -> Result<i64, Failed> {
     let spec = &task.spec;
     let due = wait.due().as_micros();

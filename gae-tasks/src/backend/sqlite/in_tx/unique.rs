@@ -4,7 +4,7 @@ use super::super::{name, ready, task, waiting};
 use super::names;
 use super::statements::{Failed, Row, Statements, Value};
 use crate::backend::lifecycle::{Facts, Holder as Named, Wait};
-use crate::backend::unique::{Claim, Holder, claim};
+use crate::backend::unique::{Claim, Holder, Place, claim};
 use crate::backend::{NewTask, Standing};
 use crate::queue::QueueName;
 use crate::task::{Deferred, TaskId, UniqueKey};
@@ -38,32 +38,29 @@ pub(super) async fn take(
     task: &NewTask,
     key: UniqueKey,
     now: Timestamp,
-) -> Result<(Deferred, Option<(Wait, Timestamp)>), Failed> {
+) -> Result<(Deferred, Option<Place>), Failed> {
     let (own, queue, text) = (task.spec.id, &task.spec.queue, key.in_names());
     let (holder, found) = holder(statements, queue, &text).await?;
     let claim = claim(holder, task.on_conflict, task.schedule, now);
-    let mut place = None;
     match (claim, &found) {
-        (Claim::Store { .. }, _) => place = Some((Wait::scheduled(task.schedule, now), now)),
-        (Claim::Replace { wait, created, .. }, Some(found)) => {
+        (Claim::Replace { .. }, Some(found)) => {
             let id = Value::from(found.id.as_bytes().as_slice());
             statements.run(REMOVE, &[id]).await?;
             statements.run(task::REMOVE_ERRORS, &[id]).await?;
             unwait(statements, found).await?;
-            place = Some((wait, created));
         }
         (Claim::Reschedule(_, facts), Some(found)) => {
             reschedule(statements, found, facts.wait).await?;
         }
         _ => {}
     }
-    let answer = claim.answer(own);
+    let place = claim.place(task.schedule, now);
     if place.is_some() {
-        let own = Value::from(own.as_bytes().as_slice());
-        let values = [queue.as_str().into(), text.as_str().into(), own, Value::Null];
+        let id = Value::from(own.as_bytes().as_slice());
+        let values = [queue.as_str().into(), text.as_str().into(), id, Value::Null];
         statements.run(name::HOLD, &values).await?;
     }
-    Ok((answer, place))
+    Ok((claim.answer(own), place))
 }
 
 /// Frees the key of a task that is over, or blocks it until `until` if it outlives the task.
