@@ -91,6 +91,16 @@ impl Haul {
         if self.room.is_reserved && !is_limited { 0 } else { self.bound_of(queue).min(room) }
     }
 
+    /// Returns how many tasks `queue` gives in a turn, however long turns are: if none of the others
+    /// may be taken, those that were made due by hand.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn room_of_turn(&self, queue: &QueueName) -> usize {
+        match self.room_of(queue) {
+            0 => self.room_of_forced(queue),
+            most => most,
+        }
+    }
+
     /// Whether `queue` would give another task if another runner was free.
     pub(crate) fn holds_back(&self, queue: &QueueName) -> bool {
         let gives = |gate: &Gate| gate.gives() > 0;

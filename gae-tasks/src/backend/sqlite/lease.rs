@@ -248,7 +248,8 @@ impl Lease {
                     None => break,
                 },
             };
-            if take(&mut merge, length, catch)? {
+            let turn = merge.turn(length, &catch.haul);
+            if take(&mut merge, turn, catch)? {
                 again.push_back(merge)
             } else {
                 merge.finish(now)?

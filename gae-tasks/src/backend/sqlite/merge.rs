@@ -69,7 +69,7 @@ pub(super) fn take(
             None => return Ok(false),
         }
     }
-    Ok(true)
+    Ok(limit > 0)
 }
 
 /// The pause of a task that cannot be read; afterwards the task may have been repaired, or this
@@ -177,6 +177,12 @@ impl<'a> Merge<'a> {
             merge.heads.extend(source.head().map(|head| Reverse((head, index))));
         }
         Ok(merge)
+    }
+
+    /// Returns how many tasks are taken in a turn of this length, if all lanes are of one queue.
+    pub(super) fn turn(&self, length: usize, haul: &Haul) -> usize {
+        let most = |source: &LaneCursor<'_>| haul.room_of_turn(&source.lane.queue);
+        length.min(self.sources.first().map_or(0, most))
     }
 
     /// Returns the only source that has tasks due, if there is exactly one.

@@ -189,6 +189,15 @@ pub(super) async fn a_task_that_is_run_by_hand_runs_beside_those_that_may(on: St
     assert_eq!(given(&on, at(0)).await, 1);
 }
 
+pub(super) async fn a_task_that_is_run_by_hand_counts_for_the_turn_of_its_queue(on: Stage) {
+    let slow = QueueConfig::new().with_max_dispatches_per_second(0.01).with_max_burst_size(1);
+    let of_q = stored(&on, slow, 2).await;
+    let of_r = stored_in(&on, "r", 1).await;
+    on.run_now(at(0), of_q[1]).await.expect("the task waits");
+    let leased = on.lease_all(at(0)).await;
+    assert_eq!(ids(&leased), [of_q[1], of_r[0], of_q[0]]);
+}
+
 pub(super) async fn a_queue_at_its_limit_holds_up_no_other(on: Stage) {
     stored(&on, places(2), 300).await;
     let of_r = stored_in(&on, "r", 30).await;

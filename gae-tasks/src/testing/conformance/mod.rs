@@ -243,6 +243,7 @@ macro_rules! conformance {
                 changed_limits_hold_at_the_next_lease
                 both_limits_of_a_queue_hold
                 a_task_that_is_run_by_hand_runs_beside_those_that_may
+                a_task_that_is_run_by_hand_counts_for_the_turn_of_its_queue
                 a_queue_at_its_limit_holds_up_no_other
                 of_queues_with_limits_no_more_is_leased_than_runners_are_free
                 queues_with_limits_share_the_free_runners
