@@ -91,8 +91,8 @@ impl Haul {
         if self.room.is_reserved && !is_limited { 0 } else { self.bound_of(queue).min(room) }
     }
 
-    /// Returns how many tasks `queue` gives in a turn, however long turns are: if none of the others
-    /// may be taken, those that were made due by hand.
+    /// Returns how many tasks `queue` gives in a turn, however long turns are. If its limits allow
+    /// none, it gives those that were made due by hand.
     #[cfg(feature = "sqlite")]
     pub(crate) fn room_of_turn(&self, queue: &QueueName) -> usize {
         match self.room_of(queue) {
